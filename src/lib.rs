@@ -1,0 +1,3 @@
+//! Sluice: a Kafka-protocol ingestion gateway for a Log Service.
+
+pub mod records;
