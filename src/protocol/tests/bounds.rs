@@ -1,0 +1,139 @@
+//! What a peer's words may cost: counts, names and lengths.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::requests::{self, RECORDS, TOPIC};
+use crate::protocol::header;
+use crate::protocol::metadata::{self, AskedTopics};
+use crate::protocol::produce;
+use crate::protocol::reader::{ReadError, Reader};
+use crate::protocol::{Api, refusals};
+
+fn read_produce(frame: &Bytes) -> Result<produce::Request, ReadError> {
+    let mut reader = Reader::new(frame);
+    let header = header::read(&mut reader).expect("a header");
+    produce::Request::read(frame.clone(), reader.position(), header.version)
+}
+
+fn read_metadata(frame: &Bytes) -> Result<metadata::Request, ReadError> {
+    let mut reader = Reader::new(frame);
+    let header = header::read(&mut reader).expect("a header");
+    metadata::read(&mut reader, header.version)
+}
+
+/// Bodies that announce 2³¹−1 or 2³²−2 elements and hold none.
+#[test]
+fn a_count_that_lies_is_refused_in_every_version() {
+    let counts = |flexible| -> Vec<&'static [u8]> {
+        if flexible {
+            vec![b"\xff\xff\xff\xff\x07", b"\xff\xff\xff\xff\x0f"]
+        } else {
+            vec![b"\x7f\xff\xff\xff"]
+        }
+    };
+    for (row, version) in requests::served_versions() {
+        let before: &[u8] = match row.api {
+            Api::Metadata => b"",
+            Api::Produce if version < 3 => b"\0\x01\0\0\0\0",
+            Api::Produce if version < 9 => b"\xff\xff\0\x01\0\0\0\0",
+            Api::Produce => b"\0\0\x01\0\0\0\0",
+            Api::Fetch => &[0; 12 + 4 + 1 + 8][..fetch_bytes_before_topics(version)],
+            _ => continue,
+        };
+        for count in counts(version >= row.flexible_from) {
+            let body = [before, count, &[1; 5]].concat();
+            let frame = requests::frame_of(row.api, version, &body);
+            let mut reader = Reader::new(&frame);
+            header::read(&mut reader).expect("a header");
+            let error = match row.api {
+                Api::Metadata => read_metadata(&frame).err(),
+                Api::Produce => read_produce(&frame).err(),
+                _ => refusals::fetch(&mut reader, version, 1).err(),
+            };
+            assert!(
+                matches!(error, Some(ReadError::Length { .. })),
+                "{:?} v{version}: {error:?}",
+                row.api
+            );
+        }
+    }
+}
+
+fn fetch_bytes_before_topics(version: i16) -> usize {
+    let max_bytes = if version >= 3 { 4 } else { 0 };
+    let isolation_level = if version >= 4 { 1 } else { 0 };
+    let session = if version >= 7 { 8 } else { 0 };
+    12 + max_bytes + isolation_level + session
+}
+
+/// Kafka's own readers refuse them too; there is no way to repeat them in an answer.
+#[test]
+fn a_name_is_at_most_32767_bytes_long_in_flexible_versions_too() {
+    for (length, good) in [(32_767, true), (32_768, false), (1 << 20, false)] {
+        let mut body = BytesMut::new();
+        put_varint(&mut body, length + 1);
+        body.put_bytes(b'a', length);
+        let read = Reader::new(&body).text(true).map(str::len);
+        assert_eq!(
+            read,
+            if good {
+                Ok(length)
+            } else {
+                Err(ReadError::Length { at: 0 })
+            }
+        );
+    }
+}
+
+fn put_varint(bytes: &mut BytesMut, mut value: usize) {
+    while value >= 0x80 {
+        bytes.put_u8(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.put_u8(value as u8);
+}
+
+#[test]
+fn a_metadata_request_names_each_topic_once_and_a_bounded_number() {
+    let names: Vec<_> = (0..=metadata::TOPICS_ASKED_MAX)
+        .map(|index| format!("topic-{index}"))
+        .collect();
+    let mut names: Vec<_> = names.iter().map(String::as_str).collect();
+    for version in 0..=12 {
+        let error = read_metadata(&requests::metadata(version, Some(&names)));
+        let max = metadata::TOPICS_ASKED_MAX;
+        assert_eq!(error, Err(ReadError::TooMany { max }), "v{version}");
+    }
+    names.pop();
+    names.extend(["topic-0"; 1_000]);
+    for version in 0..=12 {
+        let request = read_metadata(&requests::metadata(version, Some(&names)));
+        let AskedTopics::Named(asked) = request.expect("within the bound").topics else {
+            panic!("topics were named");
+        };
+        assert_eq!(asked.len(), metadata::TOPICS_ASKED_MAX);
+    }
+}
+
+#[test]
+fn a_produce_holds_a_bounded_number_of_topics_and_partitions() {
+    let max = produce::PARTITIONS_MAX;
+    let records: Option<&[u8]> = Some(RECORDS);
+    for version in 0..=12 {
+        for (topics, good) in [
+            (vec![(TOPIC, vec![(0, records); max])], true),
+            (vec![(TOPIC, vec![(0, records); max + 1])], false),
+            (vec![(TOPIC, vec![]); max], true),
+            (vec![(TOPIC, vec![]); max + 1], false),
+            (vec![(TOPIC, vec![(0, None); max / 2 + 1]); 2], false),
+        ] {
+            let read = read_produce(&requests::produce(version, 1, None, &topics));
+            let expected = if good {
+                None
+            } else {
+                Some(ReadError::TooMany { max })
+            };
+            assert_eq!(read.err(), expected, "v{version}");
+        }
+    }
+}
