@@ -1,7 +1,12 @@
 //! Sluice: a Kafka-protocol ingestion gateway for a Log Service.
 
+pub mod backend;
+pub mod idempotence;
 pub mod logs;
+pub mod memory;
 pub mod protocol;
 pub mod records;
+pub mod refusals;
 pub mod session;
+pub mod spread;
 pub mod tenant;

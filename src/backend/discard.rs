@@ -1,0 +1,86 @@
+//! A backend that takes everything and keeps nothing: for measuring what stands in front of a store.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{
+    Answer, Backend, BoxFuture, DescribeError, LoginOutcome, Logstore, Mark, Permission, Profile,
+    PutError, WriteSet,
+};
+use crate::logs::{Bounds, SourceRule, TimeWindow};
+use crate::tenant::{LogstoreName, Tenant};
+
+/// Every project and Logstore exists, every key is good, every write succeeds at once.
+#[derive(Clone, Debug)]
+pub struct Discard {
+    shards: Arc<[u32]>,
+}
+
+impl Discard {
+    /// Each Logstore has this many shards, at least one.
+    pub fn new(shard_count: u32) -> Self {
+        Self {
+            shards: (0..shard_count.max(1)).collect(),
+        }
+    }
+}
+
+impl Backend for Discard {
+    /// As the embedded store's, so that what stands in front does the same work.
+    fn profile(&self) -> Profile {
+        Profile {
+            window: TimeWindow {
+                past_seconds_max: None,
+                future_seconds_max: 24 * 60 * 60,
+            },
+            bounds: Bounds {
+                log_bytes_max: 1 << 20,
+                piece_bytes_max: 1 << 20,
+                piece_logs_max: 4096,
+                name_bytes_max: 128,
+                expansion_bytes_max: 128 << 20,
+            },
+            linger: Duration::ZERO,
+            writes_in_flight_max: 2,
+            source: SourceRule::Group,
+            durable_marks: false,
+        }
+    }
+
+    fn log_in(&self, _tenant: &Arc<Tenant>, _peer: IpAddr) -> Answer<LoginOutcome> {
+        Answer::Now(LoginOutcome::Proven)
+    }
+
+    fn describe(
+        &self,
+        _tenant: &Arc<Tenant>,
+        _logstore: &LogstoreName,
+    ) -> Answer<Result<Logstore, DescribeError>> {
+        Answer::Now(Ok(Logstore {
+            shards: self.shards.clone(),
+            may_write: Permission::Yes,
+            exists: true,
+        }))
+    }
+
+    fn list(
+        &self,
+        _tenant: &Arc<Tenant>,
+        _max: usize,
+    ) -> Answer<Result<Vec<(LogstoreName, Logstore)>, DescribeError>> {
+        Answer::Now(Ok(Vec::new()))
+    }
+
+    fn put(&self, _set: WriteSet) -> BoxFuture<'static, Result<(), PutError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn marks(&self) -> Vec<(Mark, i64)> {
+        Vec::new()
+    }
+
+    fn close(&self) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}

@@ -1,0 +1,109 @@
+//! Spreading and batching: which logs share a LogGroup, which shard a group goes to, which groups are written together.
+//!
+//! The unit that is spread is a LogGroup. Small batches that meet share one, as long as project, endpoint, credentials,
+//! Logstore and source are the same ([`GroupKey`]). How long to wait for company is the backend's to say. Now is passed
+//! in; compressing and writing are ingest's.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use crate::backend::Mark;
+use crate::logs::{LogGroup, Piece};
+use crate::tenant::{LogstoreName, Tenant};
+
+mod batcher;
+mod rotation;
+
+pub use batcher::Batcher;
+
+/// Whose logs may share a group. Credentials count whole, so that a wrong secret can never ride in another's group.
+#[derive(Clone, Debug)]
+pub struct GroupKey {
+    pub tenant: Arc<Tenant>,
+    pub logstore: LogstoreName,
+    /// What stands in `__source__`.
+    pub source: Arc<str>,
+    /// What stands in `__topic__`.
+    pub topic: Arc<str>,
+}
+
+impl PartialEq for GroupKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.logstore == other.logstore
+            && self.source == other.source
+            && self.topic == other.topic
+            && same_tenant(&self.tenant, &other.tenant)
+    }
+}
+
+impl Eq for GroupKey {}
+
+impl Hash for GroupKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.tenant.project.hash(state);
+        self.tenant.credentials.access_key_id.hash(state);
+        self.logstore.hash(state);
+        self.source.hash(state);
+        self.topic.hash(state);
+    }
+}
+
+fn same_tenant(one: &Arc<Tenant>, other: &Arc<Tenant>) -> bool {
+    Arc::ptr_eq(one, other)
+        || (one.project == other.project
+            && one.endpoint == other.endpoint
+            && one.credentials == other.credentials)
+}
+
+/// One Kafka batch: all of it goes into one write set.
+#[derive(Debug)]
+pub struct Entry<W> {
+    pub key: GroupKey,
+    /// The Logstore's writable shards, never empty.
+    pub shards: Arc<[u32]>,
+    pub partition: i32,
+    /// Logs that may share a group with others'.
+    pub pieces: Vec<Piece>,
+    /// Groups that are complete.
+    pub groups: Vec<LogGroup>,
+    pub mark: Option<Mark>,
+    /// Whom the outcome concerns.
+    pub waiter: W,
+}
+
+/// A group's logs.
+#[derive(Debug)]
+pub enum Content {
+    /// Still to be closed and compressed.
+    Open(Piece),
+    Closed(LogGroup),
+}
+
+/// A group on its way to a shard.
+#[derive(Debug)]
+pub struct ReadyGroup {
+    pub tenant: Arc<Tenant>,
+    pub logstore: LogstoreName,
+    pub source: Arc<str>,
+    pub topic: Arc<str>,
+    pub shard: u32,
+    pub content: Content,
+}
+
+impl ReadyGroup {
+    /// Bytes that have yet to be compressed.
+    pub fn uncompressed_bytes(&self) -> usize {
+        match &self.content {
+            Content::Open(piece) => piece.logs.len(),
+            Content::Closed(_) => 0,
+        }
+    }
+}
+
+/// One write set: stored whole or not at all.
+#[derive(Debug)]
+pub struct Ready<W> {
+    pub groups: Vec<ReadyGroup>,
+    pub marks: Vec<Mark>,
+    pub waiters: Vec<W>,
+}
