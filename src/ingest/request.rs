@@ -1,0 +1,348 @@
+//! One Produce request under way: a result for each partition, its deadline, and the charge that its bytes hold.
+//!
+//! A [`Delivery`] stands for one partition's batch on its way. It ends in exactly one way; one that is dropped without
+//! an end (a bug of ours) ends as "not stored", so that no client waits for ever and no producer's state stays open.
+
+use std::net::IpAddr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+use tracing::info;
+
+use super::{Inner, now_ms};
+use crate::failure::Failure;
+use crate::idempotence::Ticket;
+use crate::memory::Charge;
+use crate::protocol::produce::PartitionResult;
+use crate::session::ProduceStep;
+use crate::tenant::Tenant;
+
+/// A request's own time-out is taken within these bounds: ruby-kafka and kafka-go give up after 10 s, Java after 30.
+const TIMEOUT_MIN: Duration = Duration::from_secs(2);
+const TIMEOUT_MAX: Duration = Duration::from_secs(30);
+
+/// A Produce request and what became of each of its partitions.
+pub struct Request {
+    step: ProduceStep,
+    peer: IpAddr,
+    source: Arc<str>,
+    arrived_ms: i64,
+    deadline: Instant,
+    state: Mutex<Progress>,
+}
+
+struct Progress {
+    stages: Vec<Stage>,
+    /// Partitions without a result.
+    unanswered: usize,
+    /// Deliveries that have not ended; the charge ends with the last one.
+    undelivered: usize,
+    charge: Option<Charge>,
+    waker: Option<Waker>,
+    expired: bool,
+}
+
+enum Stage {
+    /// Not in the batcher yet: it can still be called off.
+    Open,
+    /// It may reach the Log Service at any time.
+    Submitted,
+    Done(Result<(), Failure>),
+}
+
+impl Request {
+    pub fn new(step: ProduceStep, charge: Option<Charge>, peer: IpAddr) -> Arc<Self> {
+        let count = step.request().partitions.len();
+        let timeout = Duration::from_millis(u64::try_from(step.request().timeout_ms).unwrap_or(0));
+        let state = Progress {
+            stages: std::iter::repeat_with(|| Stage::Open).take(count).collect(),
+            unanswered: count,
+            undelivered: count,
+            charge: charge.filter(|_| count > 0),
+            waker: None,
+            expired: false,
+        };
+        Arc::new(Self {
+            deadline: Instant::now() + timeout.clamp(TIMEOUT_MIN, TIMEOUT_MAX) * 4 / 5,
+            arrived_ms: now_ms(),
+            step,
+            source: peer.to_string().into(),
+            peer,
+            state: Mutex::new(state),
+        })
+    }
+
+    pub fn partition_count(&self) -> usize {
+        self.step.request().partitions.len()
+    }
+
+    /// Which of the request's topics a partition belongs to.
+    pub fn topic_index(&self, index: usize) -> u32 {
+        self.step.request().partitions[index].topic
+    }
+
+    /// The topic as written on the wire.
+    pub fn topic(&self, index: usize) -> &str {
+        self.step.request().topic(index)
+    }
+
+    /// The partition's number.
+    pub fn partition(&self, index: usize) -> i32 {
+        self.step.request().partitions[index].index
+    }
+
+    /// The record set; empty where it was null.
+    pub fn records(&self, index: usize) -> &[u8] {
+        self.step.request().records(index)
+    }
+
+    pub fn tenant(&self) -> &Arc<Tenant> {
+        self.step.tenant()
+    }
+
+    pub fn version(&self) -> i16 {
+        self.step.version()
+    }
+
+    /// Milliseconds since the epoch.
+    pub fn arrived_ms(&self) -> i64 {
+        self.arrived_ms
+    }
+
+    /// The client's address, as logs show it.
+    pub fn source(&self) -> &Arc<str> {
+        &self.source
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Progress> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From here on it may be written. False: the request was given up meanwhile.
+    fn submit(&self, index: usize) -> bool {
+        let mut progress = self.lock();
+        match &mut progress.stages[index] {
+            stage @ Stage::Open => {
+                *stage = Stage::Submitted;
+                true
+            }
+            Stage::Submitted | Stage::Done(_) => false,
+        }
+    }
+
+    /// One delivery has ended; with the last one the charge ends.
+    fn delivered(&self) {
+        let mut progress = self.lock();
+        progress.undelivered -= 1;
+        if progress.undelivered == 0 {
+            progress.charge = None;
+        }
+    }
+
+    /// Gives a partition its result; the first one counts.
+    pub fn answer(&self, index: usize, result: Result<(), Failure>) {
+        let mut progress = self.lock();
+        if matches!(progress.stages[index], Stage::Done(_)) {
+            return;
+        }
+        progress.stages[index] = Stage::Done(result);
+        progress.unanswered -= 1;
+        if progress.unanswered == 0
+            && let Some(waker) = progress.waker.take()
+        {
+            drop(progress);
+            waker.wake();
+        }
+    }
+
+    /// Gives up: what is not in the batcher is called off, what is may have been written.
+    fn expire(&self) {
+        let mut progress = self.lock();
+        progress.expired = true;
+        progress.unanswered = 0;
+        for stage in &mut progress.stages {
+            let failure = match stage {
+                Stage::Open => Failure::NotStored("its time was over before it could be written"),
+                Stage::Submitted => {
+                    Failure::Uncertain("its time was over before the Log Service answered")
+                }
+                Stage::Done(_) => continue,
+            };
+            *stage = Stage::Done(Err(failure));
+        }
+    }
+
+    fn partition_result(&self, result: &Result<(), Failure>) -> PartitionResult {
+        let Err(failure) = result else {
+            return PartitionResult::stored();
+        };
+        let message = failure.to_string();
+        let record_errors = failure
+            .record_index()
+            .and_then(|index| i32::try_from(index).ok())
+            .map(|index| (index, None));
+        PartitionResult {
+            record_errors: record_errors.into_iter().collect(),
+            ..PartitionResult::refused(failure.code(self.step.version()), Some(message))
+        }
+    }
+}
+
+/// Whose outcome a delivery brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Not an idempotent producer's.
+    Plain,
+    /// It writes the batch of this ticket, and settles it.
+    Owner(Ticket),
+    /// It waits for the outcome of another delivery, or has no need of one.
+    Joined,
+}
+
+/// One partition's batch on its way to its result.
+pub struct Delivery {
+    inner: Arc<Inner>,
+    request: Arc<Request>,
+    index: usize,
+    role: Role,
+    ended: bool,
+}
+
+impl Delivery {
+    pub fn new(inner: &Arc<Inner>, request: &Arc<Request>, index: usize, role: Role) -> Self {
+        inner.under_way.fetch_add(1, Ordering::AcqRel);
+        Self {
+            inner: Arc::clone(inner),
+            request: Arc::clone(request),
+            index,
+            role,
+            ended: false,
+        }
+    }
+
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    pub fn partition(&self) -> i32 {
+        self.request.partition(self.index)
+    }
+
+    /// The topic as written on the wire.
+    pub fn topic(&self) -> &str {
+        self.request.topic(self.index)
+    }
+
+    pub fn records(&self) -> &[u8] {
+        self.request.records(self.index)
+    }
+
+    /// From here on it may be written. False: the request was given up meanwhile.
+    pub fn submit(&self) -> bool {
+        self.request.submit(self.index)
+    }
+
+    /// The batch has come to this: settles its producer's state and answers all who hang on it.
+    pub fn finish(self, result: Result<(), Failure>) {
+        let inner = Arc::clone(&self.inner);
+        inner.settle([(self, result)]);
+    }
+
+    /// Gives the partition its result. The producer's state is settled already.
+    pub fn answer(mut self, result: Result<(), Failure>) {
+        self.ended = true;
+        if let Err(failure) = &result {
+            self.report(failure);
+        }
+        self.request.answer(self.index, result);
+        self.request.delivered();
+    }
+
+    fn report(&self, failure: &Failure) {
+        let now = std::time::Instant::now();
+        if let Some(unlogged) = self.inner.refusals.count(failure.label(), now) {
+            info!(
+                peer = %self.request.peer,
+                project = %self.request.tenant().project,
+                topic = %self.topic().escape_default(),
+                partition = self.partition(),
+                reason = %failure,
+                unlogged,
+                "batch refused"
+            );
+        }
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.ended = true;
+            let again = Self::new(&self.inner, &self.request, self.index, self.role);
+            again.finish(Err(Failure::NotStored("internal failure")));
+        }
+        self.inner.under_way.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// A request as its connection sees it.
+pub struct InFlight {
+    request: Arc<Request>,
+}
+
+/// The end of a request.
+pub struct Done {
+    /// `None` for acks=0.
+    pub frame: Option<Bytes>,
+    /// acks=0 and something was not stored: the connection has to be closed, as Kafka does.
+    pub unacked_failed: bool,
+}
+
+impl InFlight {
+    pub fn new(request: Arc<Request>) -> Self {
+        Self { request }
+    }
+
+    /// When the client gives up: arrival + 0.8 × its time-out, everything included.
+    pub fn deadline(&self) -> Instant {
+        self.request.deadline
+    }
+
+    pub fn is_expired(&self) -> bool {
+        self.request.lock().expired
+    }
+
+    /// The time is over: the next poll is ready.
+    pub fn expire(&self) {
+        self.request.expire();
+    }
+
+    /// Ready when each partition has its result. Not to be polled again after that.
+    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<Done> {
+        let mut progress = self.request.lock();
+        if progress.unanswered > 0 {
+            progress.waker = Some(context.waker().clone());
+            return Poll::Pending;
+        }
+        let answered = progress.stages.iter().map(|stage| match stage {
+            Stage::Done(result) => self.request.partition_result(result),
+            Stage::Open | Stage::Submitted => unreachable!("unanswered counts them"),
+        });
+        let results: Vec<PartitionResult> = answered.collect();
+        drop(progress);
+        let frame = self.request.step.respond(&results);
+        let failed = results.iter().any(|result| !result.is_success());
+        Poll::Ready(Done {
+            unacked_failed: frame.is_none() && failed,
+            frame,
+        })
+    }
+}
