@@ -1,0 +1,203 @@
+//! `sluice serve`: configuration → store → ingest → listeners → run until told to stop → drain → close the store.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
+
+use super::{Failure, ServeArguments};
+use crate::backend::Backend;
+use crate::backend::embedded::Embedded;
+use crate::catalog;
+use crate::config::{self, Config, SpreadMode};
+use crate::ingest;
+use crate::records;
+use crate::server::limits::Limits;
+use crate::server::tls::{Certificates, server_config};
+use crate::server::{Listener, Server, Shared};
+use crate::session;
+use crate::telemetry;
+use crate::tenant::{Endpoint, Endpoints};
+
+/// A listener with the port it really has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// The listener's name.
+    pub name: String,
+    pub address: SocketAddr,
+}
+
+pub fn run(arguments: &ServeArguments) -> Result<(), Failure> {
+    let config = config::load(&arguments.config)?;
+    telemetry::init(&config.log)?;
+    runtime()?.block_on(async {
+        let stop = stop_signal()?;
+        start(config, |_| (), stop).await
+    })
+}
+
+pub(super) fn runtime() -> Result<Runtime, Failure> {
+    Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Runtime(format!("cannot start threads: {error}")))
+}
+
+/// Runs the gateway until `stop`, then drains and closes the store. `ready` is told the bound addresses once clients may
+/// come, in the order of the configuration's listeners.
+pub async fn start(
+    config: Config,
+    ready: impl FnOnce(&[Bound]),
+    stop: impl Future<Output = ()>,
+) -> Result<(), Failure> {
+    let backend = open_backend(&config.backend)?;
+    let shared = Shared::start(
+        Arc::clone(&backend),
+        ingest_config(&config),
+        limits(&config),
+        config.auth.bad_key,
+    )
+    .map_err(|error| Failure::Runtime(format!("cannot start threads: {error}")))?;
+    let ingest = shared.ingest().clone();
+    let listeners = config
+        .listeners
+        .iter()
+        .map(listener)
+        .collect::<Result<_, _>>()?;
+    let server = Server::bind(listeners, shared).await.map_err(|error| {
+        Failure::Runtime(format!(
+            "{error}; stop what uses the port or choose another"
+        ))
+    })?;
+    let bound: Vec<Bound> = server
+        .addresses()
+        .map(|(name, address)| Bound {
+            name: name.to_owned(),
+            address,
+        })
+        .collect();
+    ready(&bound);
+    let in_order = server.run(stop).await
+        && timeout(config.limits.drain_grace, ingest.drain())
+            .await
+            .is_ok();
+    backend.close().await;
+    tracing::info!(in_order, "stopped");
+    Ok(())
+}
+
+fn open_backend(config: &config::Backend) -> Result<Arc<dyn Backend>, Failure> {
+    let config::Backend::Embedded(store) = config;
+    tracing::info!(
+        data_dir = %store.data_dir.display(),
+        retention_seconds = store.retention_age.as_secs(),
+        retention_bytes = store.retention_bytes_max,
+        "opening the store; older logs, and those over the bytes of their Logstore, are deleted"
+    );
+    match Embedded::open(store.clone()) {
+        Ok(embedded) => Ok(Arc::new(embedded)),
+        Err(error) => Err(Failure::Runtime(error.to_string())),
+    }
+}
+
+fn spread(config: &Config) -> catalog::Spread {
+    match config.spread.mode {
+        SpreadMode::RoundRobin => catalog::Spread::RoundRobin {
+            partitions: config.spread.partitions,
+        },
+        SpreadMode::ByPartition => catalog::Spread::ByPartition,
+    }
+}
+
+fn ingest_config(config: &Config) -> ingest::Config {
+    ingest::Config {
+        mapping: config.mapping.clone(),
+        spread: spread(config),
+        records: records::Limits {
+            decompressed_bytes_max: config.limits.decompressed_bytes_max,
+            records_max: config.limits.records_per_batch_max,
+        },
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    let limits = &config.limits;
+    Limits {
+        session: session::Limits {
+            frame_before_login_bytes_max: limits.frame_before_login_bytes_max,
+            frame_before_proof_bytes_max: limits.frame_before_proof_bytes_max,
+            frame_bytes_max: limits.frame_bytes_max,
+        },
+        in_flight_bytes_max: limits.in_flight_bytes_max,
+        requests_per_connection_max: limits.requests_per_connection_max,
+        connections_max: limits.connections_max,
+        connections_per_address_max: limits.connections_per_address_max,
+        connections_per_project_max: limits.connections_per_project_max,
+        handshakes_max: limits.handshakes_max,
+        handshake_timeout: limits.handshake_timeout,
+        login_timeout: limits.login_timeout,
+        idle_timeout: limits.idle_timeout,
+        failed_login_delay: config.auth.failed_login_delay,
+        body_rate_min: limits.body_rate_min,
+        body_rate_window: limits.body_rate_window,
+        drain_grace: limits.drain_grace,
+    }
+}
+
+fn listener(config: &config::Listener) -> Result<Listener, Failure> {
+    let endpoints = config.endpoints.iter().map(|endpoint| Endpoint {
+        name: endpoint.name.as_str().into(),
+        region: endpoint.region.as_str().into(),
+    });
+    let tls = server_config(certificates(config)).map_err(|error| {
+        Failure::Runtime(format!("cannot set up TLS for {}: {error}", config.place))
+    })?;
+    Ok(Listener {
+        name: config.name.as_str().into(),
+        address: config.address,
+        advertised_port: config.advertised_port,
+        advertised_host: config.advertised_host.as_deref().map(Into::into),
+        endpoints: Endpoints::new(endpoints.collect())
+            .ok_or_else(|| Failure::Usage(format!("{} has no endpoint", config.place)))?,
+        tls,
+    })
+}
+
+/// Each endpoint's certificate serves its name and the projects below it.
+fn certificates(config: &config::Listener) -> Certificates {
+    let by_name = config.endpoints.iter().flat_map(|endpoint| {
+        [endpoint.name.clone(), format!("*.{}", endpoint.name)]
+            .map(|name| (name, Arc::clone(&endpoint.certified)))
+    });
+    Certificates {
+        by_name: by_name.collect(),
+        default: Arc::clone(&config.endpoints[0].certified),
+        strict: config.strict_sni,
+    }
+}
+
+/// Ends at the first SIGTERM or SIGINT; a second one ends the process, for whoever cannot wait for the drain.
+pub(super) fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+    let catch = |kind| {
+        signal(kind).map_err(|error| Failure::Runtime(format!("cannot catch signals: {error}")))
+    };
+    let mut terminate = catch(SignalKind::terminate())?;
+    let mut interrupt = catch(SignalKind::interrupt())?;
+    Ok(async move {
+        let first = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        tracing::info!(signal = first, "stopping");
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            std::process::exit(1);
+        });
+    })
+}
