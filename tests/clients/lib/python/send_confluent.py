@@ -1,0 +1,53 @@
+"""Sends a file of records with confluent-kafka (librdkafka)."""
+
+import time
+
+import confluent_kafka
+
+import contract
+
+
+def send(spec, records, deadline, report):
+    producer = confluent_kafka.Producer({
+        "bootstrap.servers": spec["bootstrap"],
+        "client.id": "sluice-test",
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanism": "PLAIN",
+        "sasl.username": spec["user"],
+        "sasl.password": spec["password"],
+        "ssl.ca.location": spec["ca"],
+        "compression.codec": spec["codec"],
+        "acks": spec["acks"],
+        "enable.idempotence": spec["idempotent"],
+        "linger.ms": 5,
+        "message.timeout.ms": spec["timeout_ms"],
+        # How long an unknown topic is taken for one that is only being created.
+        "topic.metadata.propagation.max.ms": spec["timeout_ms"] // 2,
+        "log_level": 3,
+    })
+    for index, record in enumerate(records):
+        producer.produce(
+            spec["topic"],
+            key=record.key,
+            value=record.value,
+            headers=record.headers,
+            timestamp=record.timestamp_ms,
+            on_delivery=outcome_of(index, report),
+        )
+        producer.poll(0)
+    producer.flush(deadline - time.monotonic())
+
+
+def outcome_of(index, report):
+    def note(error, _message):
+        if error is None:
+            report.delivered(index)
+        else:
+            # librdkafka's own errors are negative, but -188 is what it makes of the broker's code 3.
+            code = 3 if error.code() == confluent_kafka.KafkaError._UNKNOWN_TOPIC else error.code()
+            report.failed(index, code if code >= 0 else None, error.name(), error.str())
+
+    return note
+
+
+contract.run(contract.Report("librdkafka " + confluent_kafka.libversion()[0], confluent_kafka.version()), send)

@@ -1,0 +1,243 @@
+//! A server in this process, and a client that speaks to it over TLS.
+
+pub mod client;
+pub mod told;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use sluice::backend::Backend;
+use sluice::backend::embedded::access::{KeyConfig, LogstoreConfig, ProjectConfig, Rights};
+use sluice::backend::embedded::reader::{PAGE_BYTES_MAX, Reader, ShardPlace};
+use sluice::backend::embedded::schema::SyncMode;
+use sluice::backend::embedded::{self, Embedded};
+use sluice::catalog::Spread;
+use sluice::ingest;
+use sluice::logs::{LogGroupReader, Mapping, decompress};
+use sluice::memory::Budget;
+use sluice::records;
+use sluice::server::limits::Limits;
+use sluice::server::tls::{Certificates, provider, server_config};
+use sluice::server::{BadKey, Listener, Server, Shared};
+use sluice::tenant::{Endpoint, Endpoints, LogstoreName, ProjectName, Secret};
+
+pub const PROJECT: &str = "project-1";
+pub const LOGSTORE: &str = "logstore-1";
+pub const PASSWORD: &str = "key-id#key-secret";
+
+/// A running server; stopped and drained when dropped.
+pub struct Gateway {
+    pub address: SocketAddr,
+    pub certificate: CertificateDer<'static>,
+    pub budget: Budget,
+    backend: Arc<dyn Backend>,
+    runtime: Option<Runtime>,
+    stop: Option<oneshot::Sender<()>>,
+    serving: Option<JoinHandle<bool>>,
+}
+
+/// What a test may want otherwise.
+pub struct Settings {
+    pub limits: Limits,
+    pub bad_key: BadKey,
+    pub spread: Spread,
+    pub decompressed_bytes_max: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            limits: Limits {
+                failed_login_delay: Duration::from_millis(50),
+                ..Limits::default()
+            },
+            bad_key: BadKey::TopicError,
+            spread: Spread::RoundRobin { partitions: None },
+            decompressed_bytes_max: records::Limits::default().decompressed_bytes_max,
+        }
+    }
+}
+
+impl Gateway {
+    pub fn start(backend: Arc<dyn Backend>, settings: Settings) -> Self {
+        let made = rcgen::generate_simple_self_signed(vec![
+            "localhost".into(),
+            format!("{PROJECT}.localhost"),
+        ])
+        .expect("a certificate");
+        let private = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("PKCS#8");
+        let certificate = made.cert.der().clone();
+        let key = CertifiedKey::from_der(vec![certificate.clone()], private, &provider())
+            .expect("they fit");
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("threads");
+        let (server, budget) =
+            runtime.block_on(bind(Arc::clone(&backend), settings, Arc::new(key)));
+        let address = server.addresses().next().expect("one listener").1;
+        let (stop, stopped) = oneshot::channel();
+        let serving = runtime.spawn(server.run(async {
+            let _ = stopped.await;
+        }));
+        Self {
+            address,
+            certificate,
+            budget,
+            backend,
+            runtime: Some(runtime),
+            stop: Some(stop),
+            serving: Some(serving),
+        }
+    }
+
+    /// Begins the drain, as SIGTERM does.
+    pub fn begin_stop(&mut self) {
+        self.stop.take();
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.begin_stop();
+        let (Some(runtime), Some(serving)) = (self.runtime.take(), self.serving.take()) else {
+            return;
+        };
+        let backend = Arc::clone(&self.backend);
+        runtime.block_on(async move {
+            let _ = serving.await;
+            backend.close().await;
+        });
+        runtime.shutdown_timeout(Duration::from_secs(5));
+    }
+}
+
+async fn bind(
+    backend: Arc<dyn Backend>,
+    settings: Settings,
+    key: Arc<CertifiedKey>,
+) -> (Server, Budget) {
+    let config = ingest::Config {
+        mapping: Mapping::default(),
+        spread: settings.spread,
+        records: records::Limits {
+            decompressed_bytes_max: settings.decompressed_bytes_max,
+            ..records::Limits::default()
+        },
+    };
+    let shared =
+        Shared::start(backend, config, settings.limits, settings.bad_key).expect("threads");
+    let budget = shared.budget().clone();
+    let endpoint = Endpoint {
+        name: "localhost".into(),
+        region: "local".into(),
+    };
+    let listener = Listener {
+        name: "test".into(),
+        address: SocketAddr::from(([127, 0, 0, 1], 0)),
+        advertised_port: None,
+        advertised_host: None,
+        endpoints: Endpoints::new(vec![endpoint]).expect("one"),
+        tls: server_config(Certificates {
+            default: key,
+            by_name: Default::default(),
+            strict: false,
+        })
+        .expect("TLS"),
+    };
+    let server = Server::bind(vec![listener], shared).await;
+    (server.expect("a free port"), budget)
+}
+
+/// The embedded Log Service with one project, one key and one Logstore of three shards.
+pub fn embedded(folder: &Path, create_on_first_use: bool) -> Arc<dyn Backend> {
+    let logstore = LogstoreConfig {
+        name: LogstoreName::parse(LOGSTORE).expect("a good name"),
+        shard_count: 3,
+    };
+    let project = ProjectConfig {
+        name: ProjectName::parse(PROJECT).expect("a good name"),
+        keys: vec![KeyConfig {
+            id: "key-id".into(),
+            secret: Secret::new("key-secret"),
+            rights: Rights::default(),
+            logstores: None,
+        }],
+        logstores: vec![logstore],
+        create_on_first_use,
+        created_shard_count: 2,
+    };
+    let store = Embedded::open(embedded::Config {
+        data_dir: folder.join("data"),
+        sync: SyncMode::Full,
+        retention_age: embedded::RETENTION_AGE_DEFAULT,
+        retention_bytes_max: embedded::RETENTION_BYTES_DEFAULT,
+        free_bytes_min: 0,
+        projects: vec![project],
+    });
+    Arc::new(store.expect("the store opens"))
+}
+
+/// The field `content` of every log that is stored in a Logstore, in no order.
+pub fn contents(folder: &Path, logstore: &str) -> Vec<String> {
+    let reader = Reader::open(&folder.join("data")).expect("the store can be read");
+    let mut contents = Vec::new();
+    for stored in reader.logstores().expect("readable") {
+        if stored.logstore.as_str() != logstore {
+            continue;
+        }
+        for shard in 0..stored.shard_count {
+            let place = ShardPlace {
+                project: stored.project.clone(),
+                logstore: stored.logstore.clone(),
+                shard,
+            };
+            contents.extend(shard_contents(&reader, &place));
+        }
+    }
+    contents
+}
+
+fn shard_contents(reader: &Reader, place: &ShardPlace) -> Vec<String> {
+    let mut contents = Vec::new();
+    let mut cursor = reader.begin(place).expect("readable");
+    loop {
+        let page = reader
+            .read(place, cursor, PAGE_BYTES_MAX, None)
+            .expect("readable");
+        if page.next == cursor {
+            return contents;
+        }
+        cursor = page.next;
+        for group in page.groups {
+            let group = group.expect("undamaged");
+            let raw = decompress(&group.lz4, group.raw_bytes as usize).expect("one LZ4 block");
+            let logs = LogGroupReader::new(&raw).expect("a LogGroup");
+            for log in logs.logs() {
+                contents.extend(
+                    log.contents()
+                        .filter(|(name, _)| *name == "content")
+                        .map(|(_, value)| value.to_owned()),
+                );
+            }
+        }
+    }
+}
+
+/// Waits for what has to come true, but not for ever.
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(Instant::now() < deadline, "it never came true: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
