@@ -196,10 +196,10 @@ impl Session {
     pub fn check_size(&self, size: i32) -> Result<usize, CloseReason> {
         let max = match &self.state {
             State::Known(known) => match known.standing {
-                Standing::Proven => self.limits.frame_bytes_max,
-                Standing::Unproven | Standing::RefusedKey => {
-                    self.limits.frame_before_proof_bytes_max
-                }
+                // A refused key's Produce is skipped as it comes, so its size costs nothing; other frames have their
+                // own limit.
+                Standing::Proven | Standing::RefusedKey => self.limits.frame_bytes_max,
+                Standing::Unproven => self.limits.frame_before_proof_bytes_max,
             },
             // Only a token may come, also where a known client logs in again.
             State::Start | State::Token { .. } | State::Checking { .. } | State::Closed => {

@@ -483,8 +483,8 @@ fn a_wrong_key_is_a_refused_topic_and_its_bodies_are_skipped() {
     );
     assert_eq!(gateway.budget.used(), 0);
     assert!(told.stored().is_empty());
-    client.write(&(2_i32 << 20).to_be_bytes());
-    client.expect_close();
+    let large = "c".repeat(5 << 20);
+    assert_eq!(client.produce(&ask(LOGSTORE, batch(&[&large]))), [29]);
 }
 
 #[test]

@@ -518,8 +518,9 @@ fn a_login_for_another_project_than_the_dialled_one_is_refused() {
 fn the_frame_limit_goes_by_what_the_client_has_proven() {
     for at in STATES {
         let max = match at {
-            At::Proven => LIMITS.frame_bytes_max,
-            At::Unproven | At::RefusedKey => LIMITS.frame_before_proof_bytes_max,
+            // A refused key's Produce is skipped, not held.
+            At::Proven | At::RefusedKey => LIMITS.frame_bytes_max,
+            At::Unproven => LIMITS.frame_before_proof_bytes_max,
             // A token is all that may come, also where a known client logs in again.
             _ => LIMITS.frame_before_login_bytes_max,
         };
