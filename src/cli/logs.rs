@@ -123,7 +123,8 @@ pub fn run(arguments: &LogsArguments) -> Result<(), Failure> {
             arguments.logstore
         ))
     })?;
-    let mut source = StoredLogs::open(&location.data_dir, project, logstore)
+    let since = query.since_seconds();
+    let mut source = StoredLogs::open(&location.data_dir, project, logstore, since)
         .map_err(|error| Failure::Runtime(error.to_string()))?;
     let stdout = io::stdout().lock();
     let mut printer = Printer {

@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
@@ -11,6 +13,7 @@ use tokio::time::timeout;
 use super::{Failure, ServeArguments};
 use crate::backend::Backend;
 use crate::backend::embedded::Embedded;
+use crate::backend::embedded::writer::Counters;
 use crate::catalog;
 use crate::config::{self, Config, SpreadMode};
 use crate::ingest;
@@ -21,6 +24,9 @@ use crate::server::{Listener, Server, Shared};
 use crate::session;
 use crate::telemetry;
 use crate::tenant::{Endpoint, Endpoints};
+
+/// How long writes may go on after the last connection has closed; those have been answered as uncertain.
+const AFTERMATH: Duration = Duration::from_secs(3);
 
 /// A listener with the port it really has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +59,8 @@ pub async fn start(
     ready: impl FnOnce(&[Bound]),
     stop: impl Future<Output = ()>,
 ) -> Result<(), Failure> {
-    let backend = open_backend(&config.backend)?;
+    let store = open_store(&config.backend)?;
+    let backend: Arc<dyn Backend> = Arc::clone(&store) as _;
     let shared = Shared::start(
         Arc::clone(&backend),
         ingest_config(&config),
@@ -80,16 +87,14 @@ pub async fn start(
         })
         .collect();
     ready(&bound);
-    let in_order = server.run(stop).await
-        && timeout(config.limits.drain_grace, ingest.drain())
-            .await
-            .is_ok();
+    // What its clients no longer wait for may still be under way: it gets a moment more.
+    let in_order = server.run(stop).await && timeout(AFTERMATH, ingest.drain()).await.is_ok();
     backend.close().await;
-    tracing::info!(in_order, "stopped");
+    report(store.counters(), in_order);
     Ok(())
 }
 
-fn open_backend(config: &config::Backend) -> Result<Arc<dyn Backend>, Failure> {
+fn open_store(config: &config::Backend) -> Result<Arc<Embedded>, Failure> {
     let config::Backend::Embedded(store) = config;
     tracing::info!(
         data_dir = %store.data_dir.display(),
@@ -101,6 +106,22 @@ fn open_backend(config: &config::Backend) -> Result<Arc<dyn Backend>, Failure> {
         Ok(embedded) => Ok(Arc::new(embedded)),
         Err(error) => Err(Failure::Runtime(error.to_string())),
     }
+}
+
+/// The last event: what the store took, and what it let go by age and size.
+fn report(counters: &Counters, in_order: bool) {
+    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    tracing::info!(
+        in_order,
+        commits = count(&counters.commits),
+        groups = count(&counters.groups),
+        logs = count(&counters.logs),
+        bytes = count(&counters.bytes),
+        expired_groups = count(&counters.expired_groups),
+        expired_logs = count(&counters.expired_logs),
+        failures = count(&counters.failures),
+        "stopped"
+    );
 }
 
 fn spread(config: &Config) -> catalog::Spread {

@@ -11,11 +11,13 @@ use serde::de::{Deserializer, Error, Visitor};
 use super::StoreLocation;
 use super::problem::Problems;
 use super::units::{period, size};
-use crate::backend::embedded::Config;
 use crate::backend::embedded::access::{
     KeyConfig, LogstoreConfig, ProjectConfig, Rights, SHARDS_MAX,
 };
 use crate::backend::embedded::schema::SyncMode;
+use crate::backend::embedded::{
+    Config, FREE_BYTES_MIN_DEFAULT, RETENTION_AGE_DEFAULT, RETENTION_BYTES_DEFAULT,
+};
 use crate::tenant::{LogstoreName, ProjectName, Secret};
 
 /// The file's words for [`SyncMode`].
@@ -45,9 +47,9 @@ impl Default for EmbeddedSection {
         Self {
             data_dir: "data".into(),
             sync: Sync::Full,
-            retention_age: Duration::from_secs(7 * 86_400),
-            retention_bytes: 10 << 30,
-            min_free: 256 << 20,
+            retention_age: RETENTION_AGE_DEFAULT,
+            retention_bytes: RETENTION_BYTES_DEFAULT,
+            min_free: FREE_BYTES_MIN_DEFAULT,
             projects: Vec::new(),
         }
     }

@@ -25,6 +25,12 @@ pub struct Query {
 const SECOND: i128 = 1_000_000_000;
 
 impl Query {
+    /// The first second that may hold a log asked for.
+    pub fn since_seconds(&self) -> Option<u32> {
+        let seconds = self.since?.div_euclid(SECOND).max(0);
+        Some(u32::try_from(seconds).unwrap_or(u32::MAX))
+    }
+
     pub fn new(arguments: &LogsArguments, now: OffsetDateTime) -> Result<Self, Failure> {
         let moment = |option: &str, text: &Option<String>| {
             text.as_deref()

@@ -13,6 +13,8 @@ pub struct StoredLogs {
     reader: Reader,
     project: ProjectName,
     logstore: LogstoreName,
+    /// Nothing older is asked for, by the logs' own time in seconds.
+    since: Option<u32>,
 }
 
 impl StoredLogs {
@@ -20,12 +22,14 @@ impl StoredLogs {
         data_dir: &Path,
         project: ProjectName,
         logstore: LogstoreName,
+        since: Option<u32>,
     ) -> Result<Self, ReadError> {
         let reader = Reader::open(data_dir).map_err(unreadable)?;
         Ok(Self {
             reader,
             project,
             logstore,
+            since,
         })
     }
 
@@ -56,7 +60,11 @@ impl Source for StoredLogs {
 
     fn range(&mut self, shard: u32) -> Result<Range<u64>, ReadError> {
         let place = self.place(shard);
-        let begin = self.reader.begin(&place).map_err(unreadable)?;
+        let begin = match self.since {
+            Some(since) => self.reader.at_log_time(&place, since),
+            None => self.reader.begin(&place),
+        };
+        let begin = begin.map_err(unreadable)?;
         let end = self.reader.end(&place).map_err(unreadable)?;
         Ok(begin..end)
     }
