@@ -240,7 +240,10 @@ impl Ingest {
                 Some(Role::Owner(ticket))
             }
             Admission::Wait(ticket) => {
-                state.waiting.entry(ticket).or_default().push(joined());
+                let joined = joined();
+                // The first try may be written at any time.
+                joined.submit();
+                state.waiting.entry(ticket).or_default().push(joined);
                 None
             }
             Admission::Stored => {
@@ -287,7 +290,11 @@ impl Ingest {
             limits.decompressed_bytes_max = limits
                 .decompressed_bytes_max
                 .min(INLINE_DECOMPRESSED_BYTES_MAX);
-            let encoded = pool::inline(|worker| self.0.encode(worker, &limits, &target, &delivery));
+            let encode = |worker: &mut Worker| self.0.encode(worker, &limits, &target, &delivery);
+            // Without a result our own code failed, and the dropped delivery says so.
+            let Some(encoded) = pool::inline(encode) else {
+                return;
+            };
             if !is_too_large(&encoded) {
                 return self.0.encoded(target, encoded, delivery);
             }
@@ -517,7 +524,7 @@ impl State {
         let own = self.refused.remove(&ticket);
         let result = match verdict {
             Verdict::Stored => Ok(()),
-            Verdict::Own => Err(own.unwrap_or(Failure::NotStored("internal failure"))),
+            Verdict::Own => Err(own.unwrap_or(Failure::NotStored("its first try was refused"))),
             Verdict::Failed(Temporary::NotStored(why)) => Err(Failure::NotStored(why)),
             Verdict::Failed(Temporary::Uncertain(why)) => Err(Failure::Uncertain(why)),
             Verdict::Refused(refusal) => Err(Failure::Sequence(refusal)),

@@ -1,7 +1,8 @@
 //! Sluice: a Kafka-protocol ingestion gateway for a Log Service.
 //!
-//! Agents speak Kafka to it over TLS; their records leave it as logs. The modules stand here in the order in which a
-//! Produce request meets them, and import only from those before (a test holds them to it).
+//! Agents speak Kafka to it over TLS; their records leave it as logs. Imports between the modules point one way, from
+//! [`server`] and [`ingest`] down to [`protocol`], [`records`] and [`tenant`], which know nothing of the rest; a test holds
+//! them to it.
 //!
 //! # The life of a Produce request
 //!

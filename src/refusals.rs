@@ -8,6 +8,14 @@ use std::time::{Duration, Instant};
 /// One line per reason in this time; the next one tells how many were left out.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
+/// What is kept of a peer's text: any legal name, and a client id that can be told from others.
+const SHOWN_CHARS_MAX: usize = 64;
+
+/// A peer's text as the log may show it: escaped and cut.
+pub fn shown(text: &str) -> String {
+    text.escape_default().take(SHOWN_CHARS_MAX).collect()
+}
+
 /// Counts of refusals by reason.
 #[derive(Debug, Default)]
 pub struct Refusals {
@@ -48,6 +56,12 @@ impl Refusals {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_peers_say_is_escaped_and_cut() {
+        assert_eq!(shown("a\n\u{1b}"), "a\\n\\u{1b}");
+        assert_eq!(shown(&"x".repeat(1 << 20)).len(), SHOWN_CHARS_MAX);
+    }
 
     #[test]
     fn each_reason_is_logged_once_a_second_and_tells_what_it_left_out() {

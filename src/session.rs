@@ -29,6 +29,7 @@ use crate::protocol::header::{self, HeaderError, RequestHeader};
 use crate::protocol::produce::{PartitionResult, Skimmer};
 use crate::protocol::reader::Reader;
 use crate::protocol::{Api, api_versions, init_producer_id, metadata, produce, refusals, sasl};
+use crate::refusals::shown;
 use crate::tenant::{self, Dialled, LoginError, Tenant};
 
 mod steps;
@@ -63,8 +64,6 @@ impl Default for Limits {
 const OTHER_FRAME_BYTES_MAX: usize = 1 << 20;
 /// The shortest request header: key, version, correlation id.
 const HEADER_BYTES_MIN: usize = 8;
-/// What is kept of a client id for the log.
-const CLIENT_ID_CHARS_MAX: usize = 64;
 
 /// The one SASL mechanism.
 const MECHANISM: &str = "PLAIN";
@@ -335,7 +334,7 @@ impl Session {
     fn note_client(&mut self, client_id: Option<&str>) {
         let id = client_id.unwrap_or_default();
         if self.client_id != id {
-            self.client_id = id.escape_default().take(CLIENT_ID_CHARS_MAX).collect();
+            self.client_id = shown(id);
         }
     }
 

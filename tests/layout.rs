@@ -11,7 +11,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("records", &[]),
     ("tenant", &[]),
     ("logs", &["records"]),
-    ("session", &["protocol", "tenant"]),
+    ("session", &["protocol", "refusals", "tenant"]),
     ("memory", &["tenant"]),
     ("refusals", &[]),
     ("idempotence", &["records", "tenant"]),

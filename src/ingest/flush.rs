@@ -51,7 +51,10 @@ async fn flush(inner: &Arc<Inner>, writes: &mut JoinSet<Written>) -> Option<Inst
         let Some(ready) = ready else {
             return next.map(Instant::from_std);
         };
-        let (set, waiters) = close(inner, ready).await;
+        // Where our own code failed, nothing is written and the dropped deliveries say so.
+        let Some((set, waiters)) = close(inner, ready).await else {
+            continue;
+        };
         let put = inner.backend.put(set);
         writes.spawn(async move { (put.await, waiters) });
     }
@@ -71,8 +74,9 @@ async fn wait_until(due: Option<Instant>) {
     }
 }
 
-/// Makes a write set of what is due; what is small is compressed at once, the rest on the pool.
-async fn close(inner: &Arc<Inner>, ready: Ready<Delivery>) -> (WriteSet, Vec<Delivery>) {
+/// Makes a write set of what is due; what is small is compressed at once, the rest on the pool. `None`: it panicked, and
+/// a set without its groups must never be written, for its deliveries would be told "stored".
+async fn close(inner: &Arc<Inner>, ready: Ready<Delivery>) -> Option<(WriteSet, Vec<Delivery>)> {
     let Ready {
         groups,
         marks,
@@ -87,15 +91,13 @@ async fn close(inner: &Arc<Inner>, ready: Ready<Delivery>) -> (WriteSet, Vec<Del
         inner.pool.run(move |worker| {
             let _ = done.send(place_all(&this, worker, groups));
         });
-        placed.await.unwrap_or_default()
+        placed.await.ok()
     };
-    (
-        WriteSet {
-            groups: placed,
-            marks,
-        },
-        waiters,
-    )
+    let set = WriteSet {
+        groups: placed?,
+        marks,
+    };
+    Some((set, waiters))
 }
 
 fn place_all(inner: &Inner, worker: &mut Worker, groups: Vec<ReadyGroup>) -> Vec<Placed> {
@@ -117,7 +119,7 @@ fn place_all(inner: &Inner, worker: &mut Worker, groups: Vec<ReadyGroup>) -> Vec
 }
 
 fn settle(inner: &Weak<Inner>, written: Result<Written, tokio::task::JoinError>) {
-    // A write that panicked dropped its deliveries, which ended as not stored.
+    // A write that panicked dropped its deliveries, which ended as perhaps stored.
     let Ok((outcome, waiters)) = written else {
         return;
     };

@@ -68,9 +68,16 @@ thread_local! {
     static INLINE: RefCell<Worker> = RefCell::new(Worker::default());
 }
 
-/// Runs small work at once on this thread, with the thread's own reused buffers.
-pub fn inline<T>(work: impl FnOnce(&mut Worker) -> T) -> T {
-    INLINE.with_borrow_mut(work)
+/// Runs small work at once on this thread, with the thread's own reused buffers. `None`: it panicked; as on the pool,
+/// that concerns one batch only, and the thread goes on with fresh buffers.
+pub fn inline<T>(work: impl FnOnce(&mut Worker) -> T) -> Option<T> {
+    INLINE.with_borrow_mut(|worker| {
+        let done = catch_unwind(AssertUnwindSafe(|| work(worker))).ok();
+        if done.is_none() {
+            *worker = Worker::default();
+        }
+        done
+    })
 }
 
 #[cfg(test)]
@@ -97,6 +104,8 @@ mod tests {
 
     #[test]
     fn a_panic_in_one_batch_does_not_end_its_thread() {
+        assert!(inline(|_| panic!("a bug in one batch")).is_none_or(|()| false));
+        assert_eq!(inline(|_| 1), Some(1));
         let pool = Pool::start().expect("threads");
         for _ in 0..20 {
             pool.run(|_| panic!("a bug in one batch"));

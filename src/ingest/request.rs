@@ -1,7 +1,7 @@
 //! One Produce request under way: a result for each partition, its deadline, and the charge that its bytes hold.
 //!
 //! A [`Delivery`] stands for one partition's batch on its way. It ends in exactly one way; one that is dropped without
-//! an end (a bug of ours) ends as "not stored", so that no client waits for ever and no producer's state stays open.
+//! an end (a bug of ours) ends as "perhaps stored", so that no client waits for ever and no producer's state stays open.
 
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
@@ -18,6 +18,7 @@ use crate::failure::Failure;
 use crate::idempotence::Ticket;
 use crate::memory::Charge;
 use crate::protocol::produce::PartitionResult;
+use crate::refusals::shown;
 use crate::session::ProduceStep;
 use crate::tenant::Tenant;
 
@@ -47,7 +48,7 @@ struct Progress {
 }
 
 enum Stage {
-    /// Not in the batcher yet: it can still be called off.
+    /// Neither in the batcher nor waiting for another's write: it can still be called off.
     Open,
     /// It may reach the Log Service at any time.
     Submitted,
@@ -272,7 +273,7 @@ impl Delivery {
             info!(
                 peer = %self.request.peer,
                 project = %self.request.tenant().project,
-                topic = %self.topic().escape_default(),
+                topic = %shown(self.topic()),
                 partition = self.partition(),
                 reason = %failure,
                 unlogged,
@@ -287,7 +288,7 @@ impl Drop for Delivery {
         if !self.ended {
             self.ended = true;
             let again = Self::new(&self.inner, &self.request, self.index, self.role);
-            again.finish(Err(Failure::NotStored("internal failure")));
+            again.finish(Err(Failure::Uncertain("internal failure")));
         }
         self.inner.under_way.fetch_sub(1, Ordering::AcqRel);
     }

@@ -197,9 +197,9 @@ pub fn respond(
     let mut writer = Writer::frame(correlation_id, flexible);
     writer.count(request.topics.len(), flexible);
     let mut start = 0;
+    let mut partitions = request.partitions.iter().zip(results);
     for topic in &request.topics {
-        let partitions = request.partitions.iter().zip(results);
-        let own = partitions.skip(start).take(topic.partitions_end - start);
+        let own = partitions.by_ref().take(topic.partitions_end - start);
         writer.nullable_text(Some(request.name(topic)), flexible);
         writer.count(topic.partitions_end - start, flexible);
         for (partition, result) in own {

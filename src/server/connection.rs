@@ -33,7 +33,7 @@ mod reading;
 const UNCHARGED_BYTES_MAX: usize = 16 << 10;
 /// First capacity of a frame's buffer; it doubles as bytes arrive.
 const FRAME_CAPACITY_FIRST: usize = 1 << 20;
-/// Reading stops while this many bytes of answers wait for the client.
+/// While this many bytes of answers wait for the client, reading stops and no further answer is made.
 const UNSENT_BYTES_MAX: usize = 256 << 10;
 /// Answers that wait for something, of any kind, beyond which reading stops.
 const ANSWERS_MAX: usize = 64;
@@ -196,10 +196,12 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> Connection<S> {
 
     // Answers
 
-    /// Moves finished answers from the front of the queue to the send buffer.
+    /// Moves finished answers from the front of the queue to the send buffer, while that has room.
     fn poll_answers(&mut self, context: &mut Context<'_>) -> bool {
         let mut progress = false;
-        while let Some(front) = self.answers.front_mut() {
+        while self.unsent.len() < UNSENT_BYTES_MAX
+            && let Some(front) = self.answers.front_mut()
+        {
             let (frame, unacked_failed) = match front {
                 Answer::Ready(frame) => (Some(std::mem::take(frame)), false),
                 Answer::Later(answer) => match answer.as_mut().poll(context) {
@@ -273,12 +275,10 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> Connection<S> {
     // Reading
 
     fn may_begin_frame(&self) -> bool {
-        let produces_max = if self.session.is_proven() {
-            self.shared.limits.requests_per_connection_max
-        } else {
-            1
-        };
-        self.produces < produces_max
+        if !self.session.is_proven() {
+            return self.answers.is_empty() && self.unsent.len() < UNSENT_BYTES_MAX;
+        }
+        self.produces < self.shared.limits.requests_per_connection_max
             && self.answers.len() < ANSWERS_MAX
             && self.unsent.len() < UNSENT_BYTES_MAX
     }
@@ -525,7 +525,7 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> Connection<S> {
         let mut earliest = Instant::now() + limits.idle_timeout;
         let mut consider = |deadline: Instant| earliest = earliest.min(deadline);
         if self.closing.is_none() {
-            if self.answers.is_empty() {
+            if self.may_be_idle() {
                 consider(self.last_used + limits.idle_timeout);
             }
             if self.counted.is_none() {
@@ -545,6 +545,11 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> Connection<S> {
             consider(until);
         }
         earliest
+    }
+
+    /// A body that comes in is held to its rate instead: 100 MiB may take longer than the idle timeout.
+    fn may_be_idle(&self) -> bool {
+        self.answers.is_empty() && self.reading.window().is_none()
     }
 
     /// The first deadline of all Produce requests under way: answers behind the front wait for it too.
@@ -588,7 +593,7 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> Connection<S> {
                 .next_window(limits.body_rate_min, limits.body_rate_window)
         {
             self.close(Reason::SlowBody);
-        } else if self.answers.is_empty() && self.last_used + limits.idle_timeout <= now {
+        } else if self.may_be_idle() && self.last_used + limits.idle_timeout <= now {
             self.close(Reason::Idle);
         }
     }

@@ -13,7 +13,7 @@ pub struct Limits {
     pub session: session::Limits,
     /// Bytes of Produce frames over the whole process, from before their body is read until their logs are stored.
     pub in_flight_bytes_max: u64,
-    /// Produce requests of one connection under way at once, once its key is proven; one before.
+    /// Produce requests of one connection under way at once, once its key is proven. Before: one request of any kind.
     pub requests_per_connection_max: usize,
     pub connections_max: usize,
     pub connections_per_address_max: usize,

@@ -11,6 +11,7 @@ use crate::backend::{Answer, BoxFuture, LoginOutcome};
 use crate::failure::Failure;
 use crate::idempotence;
 use crate::protocol::metadata::{AskedTopics, TopicAnswer};
+use crate::refusals::shown;
 use crate::session::{InitProducerIdStep, LoginAttempt, LoginVerdict, MetadataStep};
 
 /// Topics that an all-topics Metadata lists at the most.
@@ -108,7 +109,7 @@ async fn describe_one(shared: &Shared, step: &MetadataStep, name: &str) -> Topic
 fn refused(shared: &Shared, step: &MetadataStep, topic: &str, failure: &Failure) {
     if let Some(unlogged) = shared.refusals.count(failure.label(), Instant::now()) {
         let project = &step.tenant().project;
-        info!(%project, topic = %topic.escape_default(), reason = %failure, unlogged, "topic refused in Metadata");
+        info!(%project, topic = %shown(topic), reason = %failure, unlogged, "topic refused in Metadata");
     }
 }
 

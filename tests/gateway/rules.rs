@@ -267,6 +267,52 @@ fn what_waits_for_its_turn_is_dropped_when_its_producer_begins_a_new_epoch() {
 }
 
 #[test]
+fn a_write_refused_after_its_answer_is_no_success_for_the_repeat_that_waits() {
+    let told = Told::new();
+    let gateway = gateway(&told);
+    let mut client = Client::new(&gateway);
+    let id = client.producer_id();
+    let set = |sequence: i32| producer_batch(&[&format!("n{sequence}")], id, 0, sequence);
+    for sequence in 0..2 {
+        client.send_produce(&ask(LOGSTORE, set(sequence)));
+        eventually("its write came", || told.waiting() > sequence as usize);
+    }
+    told.decide(Err(NOT_STORED));
+    assert_eq!(codes(&mut client), [56]);
+    assert_eq!(codes(&mut client), [56]);
+    for sequence in 0..2 {
+        client.send_produce(&ask(LOGSTORE, set(sequence)));
+    }
+    eventually("the second try of the first came", || told.waiting() == 2);
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(told.decide(Err(PutError::NoLogstore)), ["n1"]);
+    assert_eq!(told.decide(Ok(())), ["n0"]);
+    assert_eq!(codes(&mut client), [0]);
+    assert_eq!(codes(&mut client), [3], "it is not stored");
+    told.release();
+    assert_eq!(client.produce(&ask(LOGSTORE, set(1))), [0]);
+    assert_eq!(told.stored(), ["n0", "n1"]);
+}
+
+#[test]
+fn a_repeat_whose_time_is_over_while_the_first_try_is_written_is_7() {
+    let told = Told::new();
+    let gateway = gateway(&told);
+    let (mut first, mut second) = (Client::new(&gateway), Client::new(&gateway));
+    let id = first.producer_id();
+    let set = || producer_batch(&["once"], id, 0, 0);
+    first.send_produce(&ask(LOGSTORE, set()));
+    eventually("the write came", || told.waiting() == 1);
+    second.send_produce(&Ask {
+        timeout_ms: 100,
+        ..ask(LOGSTORE, set())
+    });
+    assert_eq!(codes(&mut second), [7], "the first try may be stored");
+    told.decide(Ok(()));
+    assert_eq!(codes(&mut first), [0]);
+}
+
+#[test]
 fn gaps_and_epochs_have_their_codes() {
     let told = Told::open();
     let gateway = gateway(&told);
@@ -592,6 +638,21 @@ fn a_frame_waits_for_the_budget_and_is_served_when_there_is_room() {
     assert_eq!(codes(&mut one), [0]);
     told.decide(Ok(()));
     assert_eq!(codes(&mut other), [0]);
+}
+
+#[test]
+fn a_body_that_comes_fast_enough_is_not_idle() {
+    let told = Told::open();
+    let mut settings = Settings::default();
+    settings.limits.idle_timeout = Duration::from_millis(300);
+    let gateway = gateway_with(&told, settings);
+    let mut client = Client::new(&gateway);
+    let frame = client.produce_frame(&ask(LOGSTORE, batch(&["x"])));
+    let (head, tail) = frame.split_at(frame.len() - 10);
+    client.write(head);
+    std::thread::sleep(Duration::from_millis(700));
+    client.write(tail);
+    assert_eq!(codes(&mut client), [0]);
 }
 
 #[test]
