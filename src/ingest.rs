@@ -220,7 +220,7 @@ impl Ingest {
     /// Decides on a batch of an idempotent producer by its header; all others just pass. `None`: it needs no writing.
     fn admit(&self, request: &Arc<Request>, index: usize) -> Option<Delivery> {
         let inner = &self.0;
-        let Some(batch) = records::producer_batch(request.records(index)) else {
+        let Some(batch) = records::producer_batch(&request.records(index)) else {
             return Some(Delivery::new(inner, request, index, Role::Plain));
         };
         let (project, topic) = (&request.tenant().project, request.topic(index));
@@ -336,7 +336,7 @@ impl Inner {
         } = worker;
         encoder.reset();
         let mut record = 0;
-        decoder.decode(delivery.records(), request.version(), limits, |each| {
+        decoder.decode(&delivery.records(), request.version(), limits, |each| {
             encoder
                 .push(&context, &each)
                 .map_err(|error| Failure::Log { record, error })?;

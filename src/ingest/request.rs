@@ -42,6 +42,8 @@ struct Progress {
     unanswered: usize,
     /// Deliveries that have not ended; the charge ends with the last one.
     undelivered: usize,
+    /// The record sets; they go with the charge, for the answer may have to wait for long.
+    records: Vec<Bytes>,
     charge: Option<Charge>,
     waker: Option<Waker>,
     expired: bool,
@@ -56,13 +58,14 @@ enum Stage {
 }
 
 impl Request {
-    pub fn new(step: ProduceStep, charge: Option<Charge>, peer: IpAddr) -> Arc<Self> {
+    pub fn new(mut step: ProduceStep, charge: Option<Charge>, peer: IpAddr) -> Arc<Self> {
         let count = step.request().partitions.len();
         let timeout = Duration::from_millis(u64::try_from(step.request().timeout_ms).unwrap_or(0));
         let state = Progress {
             stages: std::iter::repeat_with(|| Stage::Open).take(count).collect(),
             unanswered: count,
             undelivered: count,
+            records: step.take_records(),
             charge: charge.filter(|_| count > 0),
             waker: None,
             expired: false,
@@ -96,9 +99,9 @@ impl Request {
         self.step.request().partitions[index].index
     }
 
-    /// The record set; empty where it was null.
-    pub fn records(&self, index: usize) -> &[u8] {
-        self.step.request().records(index)
+    /// The record set; empty where it was null, or once nothing is undelivered.
+    pub fn records(&self, index: usize) -> Bytes {
+        self.lock().records.get(index).cloned().unwrap_or_default()
     }
 
     pub fn tenant(&self) -> &Arc<Tenant> {
@@ -135,11 +138,12 @@ impl Request {
         }
     }
 
-    /// One delivery has ended; with the last one the charge ends.
+    /// One delivery has ended; with the last one the record sets and their charge end.
     fn delivered(&self) {
         let mut progress = self.lock();
         progress.undelivered -= 1;
         if progress.undelivered == 0 {
+            progress.records = Vec::new();
             progress.charge = None;
         }
     }
@@ -242,7 +246,7 @@ impl Delivery {
         self.request.topic(self.index)
     }
 
-    pub fn records(&self) -> &[u8] {
+    pub fn records(&self) -> Bytes {
         self.request.records(self.index)
     }
 

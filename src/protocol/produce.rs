@@ -130,6 +130,25 @@ impl Request {
         std::str::from_utf8(&self.frame[topic.name.clone()]).unwrap_or_default()
     }
 
+    /// Takes the record sets out, one for each partition, empty where it is null; they alone hold the frame's memory. What
+    /// is left is what the answer needs.
+    pub fn take_records(&mut self) -> Vec<Bytes> {
+        let frame = &self.frame;
+        let records = self.partitions.iter_mut().map(|partition| {
+            let range = partition.records.take();
+            range.map_or_else(Bytes::new, |range| frame.slice(range))
+        });
+        let records = records.collect();
+        let mut names = Vec::new();
+        for topic in &mut self.topics {
+            let start = names.len();
+            names.extend_from_slice(&self.frame[topic.name.clone()]);
+            topic.name = start..names.len();
+        }
+        self.frame = names.into();
+        records
+    }
+
     /// The record set of a partition by its place; empty where it is null.
     pub fn records(&self, position: usize) -> &[u8] {
         self.partitions[position]

@@ -244,6 +244,11 @@ impl ProduceStep {
         &self.request
     }
 
+    /// See [`produce::Request::take_records`].
+    pub fn take_records(&mut self) -> Vec<Bytes> {
+        self.request.take_records()
+    }
+
     pub fn version(&self) -> i16 {
         self.version
     }

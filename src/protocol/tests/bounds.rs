@@ -137,3 +137,19 @@ fn a_produce_holds_a_bounded_number_of_topics_and_partitions() {
         }
     }
 }
+
+#[test]
+fn what_an_answer_needs_does_not_hold_the_frame() {
+    let frame = requests::request(Api::Produce, 3);
+    // A frame of its own, so that it can be seen who else holds it.
+    let frame = Bytes::copy_from_slice(&frame);
+    let mut request = read_produce(&frame).expect("it is good");
+    let read: Vec<Bytes> = (0..request.partitions.len())
+        .map(|position| Bytes::copy_from_slice(request.records(position)))
+        .collect();
+    let results = vec![produce::PartitionResult::stored(); read.len()];
+    let before = produce::respond(3, 1, &request, &results, 0);
+    assert_eq!(request.take_records(), read);
+    assert_eq!(produce::respond(3, 1, &request, &results, 0), before);
+    assert!(frame.try_into_mut().is_ok(), "nothing else holds it");
+}
