@@ -109,15 +109,15 @@ impl Catalog {
             .collect()
     }
 
-    /// Whether a batch may name this partition.
-    pub fn accepts(&self, index: i32, logstore: &Logstore) -> bool {
+    /// Whether a batch may name this partition: any sensible number, or with by-partition those that were ever shown.
+    pub fn accepts(&self, tenant: &Tenant, target: &Target, index: i32) -> bool {
         let end = match self.spread {
-            Spread::RoundRobin { .. } => PARTITION_INDEX_MAX,
-            Spread::ByPartition => i32::try_from(logstore.shards.len())
-                .unwrap_or(i32::MAX)
-                .saturating_sub(1),
+            Spread::RoundRobin { .. } => PARTITION_INDEX_MAX + 1,
+            Spread::ByPartition => {
+                self.partition_count(tenant, &target.route.logstore, &target.logstore)
+            }
         };
-        (0..=end).contains(&index)
+        (0..end).contains(&index)
     }
 
     fn partition_count(&self, tenant: &Tenant, name: &LogstoreName, logstore: &Logstore) -> i32 {

@@ -85,8 +85,8 @@ struct State {
     waiting: HashMap<Ticket, Vec<Delivery>>,
     /// The request behind each ticket that has no verdict yet: its answer may come before its outcome.
     owners: HashMap<Ticket, (Arc<Request>, usize)>,
-    /// Why batches were refused for good whose verdict waits for earlier ones.
-    refused: HashMap<Ticket, Failure>,
+    /// Why batches failed whose verdict waits for earlier ones.
+    failures: HashMap<Ticket, Failure>,
 }
 
 /// An answer that can be given, once the lock is released.
@@ -166,7 +166,7 @@ impl Ingest {
                 prepared: HashMap::new(),
                 waiting: HashMap::new(),
                 owners: HashMap::new(),
-                refused: HashMap::new(),
+                failures: HashMap::new(),
             }),
             work: Arc::clone(&work),
             backend,
@@ -280,7 +280,8 @@ impl Ingest {
     /// Decodes a batch, here or on the pool, and sends it on.
     fn deliver(&self, target: Target, delivery: Delivery, inline_left: &mut usize) {
         let partition = delivery.partition();
-        if !self.0.catalog.accepts(partition, &target.logstore) {
+        let tenant = delivery.request().tenant();
+        if !self.0.catalog.accepts(tenant, &target, partition) {
             return delivery.finish(Err(Failure::BadPartition(partition)));
         }
         let size = delivery.records().len();
@@ -509,10 +510,8 @@ impl State {
             // It was answered before, with the failure in front of it.
             told.push(Told::Ended(delivery, result.clone()));
         }
-        if let (Outcome::Refused, Err(failure), true) =
-            (outcome, result, self.waiting.contains_key(&ticket))
-        {
-            self.refused.insert(ticket, failure.clone());
+        if let (Err(failure), true) = (result, self.waiting.contains_key(&ticket)) {
+            self.failures.insert(ticket, failure.clone());
         }
         for (ticket, verdict) in self.producers.settle(ticket, outcome) {
             self.tell(ticket, verdict, told);
@@ -521,13 +520,19 @@ impl State {
 
     /// A ticket's verdict goes to all who wait for it.
     fn tell(&mut self, ticket: Ticket, verdict: Verdict, told: &mut Vec<Told>) {
-        let own = self.refused.remove(&ticket);
-        let result = match verdict {
-            Verdict::Stored => Ok(()),
-            Verdict::Own => Err(own.unwrap_or(Failure::NotStored("its first try was refused"))),
-            Verdict::Failed(Temporary::NotStored(why)) => Err(Failure::NotStored(why)),
-            Verdict::Failed(Temporary::Uncertain(why)) => Err(Failure::Uncertain(why)),
-            Verdict::Refused(refusal) => Err(Failure::Sequence(refusal)),
+        let own = self.failures.remove(&ticket);
+        let result = match (verdict, own) {
+            (Verdict::Stored, _) => Ok(()),
+            (Verdict::Refused(refusal), _) => Err(Failure::Sequence(refusal)),
+            (Verdict::Own, Some(own)) => Err(own),
+            (Verdict::Failed(failure), Some(own))
+                if outcome(&Err(own.clone())) == Outcome::Failed(failure) =>
+            {
+                Err(own)
+            }
+            (Verdict::Own, None) => Err(Failure::NotStored("its first try was refused")),
+            (Verdict::Failed(Temporary::NotStored(why)), _) => Err(Failure::NotStored(why)),
+            (Verdict::Failed(Temporary::Uncertain(why)), _) => Err(Failure::Uncertain(why)),
         };
         if let Some((request, index)) = self.owners.remove(&ticket) {
             told.push(Told::Early(request, index, result.clone()));
@@ -552,6 +557,10 @@ fn outcome(result: &Result<(), Failure>) -> Outcome {
         Err(Failure::NotStored(why)) => Outcome::Failed(Temporary::NotStored(why)),
         Err(Failure::Unknown) => {
             Outcome::Failed(Temporary::NotStored("the Log Service cannot tell now"))
+        }
+        // Clients retry these, so they are no end to the sequence.
+        Err(Failure::NoLogstore | Failure::BadPartition(_)) => {
+            Outcome::Failed(Temporary::NotStored("an earlier batch had nowhere to go"))
         }
         Err(Failure::Uncertain(why)) => Outcome::Failed(Temporary::Uncertain(why)),
         Err(_) => Outcome::Refused,

@@ -109,6 +109,11 @@ impl Shared {
         &self.ingest
     }
 
+    /// What was refused, by reason.
+    pub fn refusals(&self) -> &Arc<Refusals> {
+        &self.refusals
+    }
+
     /// The memory that requests hold.
     pub fn budget(&self) -> &Budget {
         &self.budget

@@ -80,7 +80,7 @@ pub struct Session {
     dialled: Dialled,
     advertised: Advertised,
     limits: Limits,
-    client_id: String,
+    client_id: Arc<str>,
     state: State,
 }
 
@@ -159,7 +159,7 @@ impl Session {
                 port: advertised_port,
             },
             limits,
-            client_id: String::new(),
+            client_id: "".into(),
             state: State::Start,
         }
     }
@@ -333,8 +333,8 @@ impl Session {
 
     fn note_client(&mut self, client_id: Option<&str>) {
         let id = client_id.unwrap_or_default();
-        if self.client_id != id {
-            self.client_id = shown(id);
+        if *self.client_id != *id {
+            self.client_id = shown(id).into();
         }
     }
 
@@ -462,6 +462,7 @@ impl Session {
                 let request = produce::Request::read(frame, reader.position(), version)?;
                 Ok(ProduceStep {
                     tenant: Arc::clone(&known.tenant),
+                    client_id: Arc::clone(&self.client_id),
                     request,
                     version,
                     correlation_id: id,

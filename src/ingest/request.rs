@@ -277,6 +277,7 @@ impl Delivery {
             info!(
                 peer = %self.request.peer,
                 project = %self.request.tenant().project,
+                client = self.request.step.client_id(),
                 topic = %shown(self.topic()),
                 partition = self.partition(),
                 reason = %failure,

@@ -454,7 +454,12 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> Connection<S> {
                 self.answers.push_back(Answer::Ready(frame));
                 self.close(Reason::Session(reason));
             }
-            Step::Close(reason) => self.close(Reason::Session(reason)),
+            Step::Close(reason) => {
+                if reason == CloseReason::UnackedRefused {
+                    self.count_refused("unacked-refused");
+                }
+                self.close(Reason::Session(reason));
+            }
             Step::LogIn(attempt) => {
                 self.reading = Reading::LogIn(steps::log_in(&self.shared, attempt, &self.peer));
             }
@@ -465,7 +470,10 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> Connection<S> {
             Step::InitProducerId(step) => self
                 .answers
                 .push_back(Answer::Ready(steps::init_producer_id(&step))),
-            Step::Refused(frame) => self.answer_delayed(frame),
+            Step::Refused(frame) => {
+                self.count_refused("bad-key");
+                self.answer_delayed(frame);
+            }
             Step::RefuseLogin(frame, reason) => {
                 self.answer_delayed(frame);
                 self.close(Reason::Session(reason));
@@ -478,6 +486,21 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> Connection<S> {
                 self.produces += 1;
                 self.answers.push_back(Answer::Produce(Box::new(under_way)));
             }
+        }
+    }
+
+    fn count_refused(&self, reason: &'static str) {
+        let now = std::time::Instant::now();
+        if let Some(unlogged) = self.shared.refusals.count(reason, now) {
+            let project = self.session.tenant().map(|tenant| tenant.project.as_str());
+            info!(
+                peer = %self.peer.address,
+                project,
+                client = self.session.client_id(),
+                reason,
+                unlogged,
+                "request refused"
+            );
         }
     }
 

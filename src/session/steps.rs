@@ -206,6 +206,7 @@ impl InitProducerIdStep {
 /// A Produce request of a client whose login was taken.
 pub struct ProduceStep {
     pub(super) tenant: Arc<Tenant>,
+    pub(super) client_id: Arc<str>,
     pub(super) request: produce::Request,
     pub(super) version: i16,
     pub(super) correlation_id: i32,
@@ -242,6 +243,11 @@ impl ProduceStep {
 
     pub fn request(&self) -> &produce::Request {
         &self.request
+    }
+
+    /// As [`super::Session::client_id`].
+    pub fn client_id(&self) -> &str {
+        &self.client_id
     }
 
     /// See [`produce::Request::take_records`].

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use kafka_protocol::messages::{ApiKey, MetadataRequest, MetadataResponse};
 use sluice::backend::PutError;
 use sluice::catalog::Spread;
 use sluice::server::BadKey;
@@ -313,6 +314,21 @@ fn a_repeat_whose_time_is_over_while_the_first_try_is_written_is_7() {
 }
 
 #[test]
+fn a_missing_logstore_is_3_for_all_batches_of_a_producer_in_flight() {
+    let told = Told::open();
+    let gateway = gateway(&told);
+    let mut client = Client::new(&gateway);
+    let id = client.producer_id();
+    for sequence in 0..3 {
+        client.send_produce(&ask("missing", producer_batch(&["x"], id, 0, sequence)));
+    }
+    for _ in 0..3 {
+        let code = codes(&mut client)[0];
+        assert!([3, 56].contains(&code), "{code}: 45 would end the producer");
+    }
+}
+
+#[test]
 fn gaps_and_epochs_have_their_codes() {
     let told = Told::open();
     let gateway = gateway(&told);
@@ -438,6 +454,43 @@ fn requests_in_flight_on_a_connection_are_bounded() {
 }
 
 #[test]
+fn a_frame_half_read_when_the_server_stops_is_answered_before_the_close() {
+    let told = Told::open();
+    let mut gateway = gateway(&told);
+    let (mut client, mut idle) = (Client::new(&gateway), Client::new(&gateway));
+    let frame = client.produce_frame(&ask(LOGSTORE, batch(&["halved"])));
+    let (head, tail) = frame.split_at(frame.len() / 2);
+    client.write(head);
+    eventually("its body has begun", || gateway.budget.used() > 0);
+    gateway.begin_stop();
+    idle.expect_close();
+    client.write(tail);
+    assert_eq!(codes(&mut client), [0]);
+    client.expect_close();
+    assert_eq!(told.stored(), ["halved"]);
+}
+
+#[test]
+fn a_metadata_behind_a_produce_is_answered_in_its_turn() {
+    let told = Told::new();
+    let gateway = gateway(&told);
+    let mut client = Client::new(&gateway);
+    client.send_produce(&Ask {
+        timeout_ms: 2_000,
+        ..ask(LOGSTORE, batch(&["slow"]))
+    });
+    // The write is never decided: the Produce's deadline is also the Metadata's.
+    client.send(
+        ApiKey::Metadata,
+        1,
+        &MetadataRequest::default().with_topics(Some(Vec::new())),
+    );
+    assert_eq!(codes(&mut client), [7]);
+    let answer: MetadataResponse = client.receive(ApiKey::Metadata, 1).expect("an answer");
+    assert_eq!(answer.brokers.len(), 1);
+}
+
+#[test]
 fn a_stopping_server_answers_each_complete_frame_and_then_closes() {
     let told = Told::new();
     let mut gateway = gateway(&told);
@@ -526,6 +579,11 @@ fn a_wrong_key_is_a_refused_topic_and_its_bodies_are_skipped() {
             ..ask(LOGSTORE, Bytes::new())
         }),
         [29, 29]
+    );
+    assert_eq!(
+        gateway.refusals.total("bad-key"),
+        2,
+        "the topic in Metadata and the Produce are counted"
     );
     assert_eq!(gateway.budget.used(), 0);
     assert!(told.stored().is_empty());
@@ -686,6 +744,21 @@ fn small_requests_that_are_no_produce_need_no_budget() {
 // Metadata (section 8)
 
 #[test]
+fn any_partition_from_0_to_1023_is_taken() {
+    let told = Told::open();
+    let gateway = gateway(&told);
+    let mut client = Client::new(&gateway);
+    let sets = [-1, 0, 1_023, 1_024].map(|partition| (partition, batch(&["x"])));
+    assert_eq!(
+        client.produce(&Ask {
+            sets: sets.into(),
+            ..ask(LOGSTORE, Bytes::new())
+        }),
+        [3, 0, 0, 3]
+    );
+}
+
+#[test]
 fn partitions_follow_the_writable_shards_up_to_8_and_their_count_never_falls() {
     let told = Told::open();
     let gateway = gateway(&told);
@@ -724,4 +797,14 @@ fn by_partition_shows_all_shards_and_takes_no_other_partition() {
         };
         assert_eq!(client.produce(&asked), [code], "partition {index}");
     }
+    told.set_shards((0..6).collect());
+    let asked = Ask {
+        sets: vec![(11, batch(&["x"]))],
+        ..ask(LOGSTORE, Bytes::new())
+    };
+    assert_eq!(
+        client.produce(&asked),
+        [0],
+        "a partition that was shown stays"
+    );
 }

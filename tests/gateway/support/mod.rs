@@ -24,6 +24,7 @@ use sluice::ingest;
 use sluice::logs::{LogGroupReader, Mapping, decompress};
 use sluice::memory::Budget;
 use sluice::records;
+use sluice::refusals::Refusals;
 use sluice::server::limits::Limits;
 use sluice::server::tls::{Certificates, provider, server_config};
 use sluice::server::{BadKey, Listener, Server, Shared};
@@ -38,6 +39,7 @@ pub struct Gateway {
     pub address: SocketAddr,
     pub certificate: CertificateDer<'static>,
     pub budget: Budget,
+    pub refusals: Arc<Refusals>,
     backend: Arc<dyn Backend>,
     runtime: Option<Runtime>,
     stop: Option<oneshot::Sender<()>>,
@@ -82,7 +84,7 @@ impl Gateway {
             .enable_all()
             .build()
             .expect("threads");
-        let (server, budget) =
+        let (server, budget, refusals) =
             runtime.block_on(bind(Arc::clone(&backend), settings, Arc::new(key)));
         let address = server.addresses().next().expect("one listener").1;
         let (stop, stopped) = oneshot::channel();
@@ -93,6 +95,7 @@ impl Gateway {
             address,
             certificate,
             budget,
+            refusals,
             backend,
             runtime: Some(runtime),
             stop: Some(stop),
@@ -125,7 +128,7 @@ async fn bind(
     backend: Arc<dyn Backend>,
     settings: Settings,
     key: Arc<CertifiedKey>,
-) -> (Server, Budget) {
+) -> (Server, Budget, Arc<Refusals>) {
     let config = ingest::Config {
         mapping: Mapping::default(),
         spread: settings.spread,
@@ -136,7 +139,7 @@ async fn bind(
     };
     let shared =
         Shared::start(backend, config, settings.limits, settings.bad_key).expect("threads");
-    let budget = shared.budget().clone();
+    let (budget, refusals) = (shared.budget().clone(), Arc::clone(shared.refusals()));
     let endpoint = Endpoint {
         name: "localhost".into(),
         region: "local".into(),
@@ -155,7 +158,7 @@ async fn bind(
         .expect("TLS"),
     };
     let server = Server::bind(vec![listener], shared).await;
-    (server.expect("a free port"), budget)
+    (server.expect("a free port"), budget, refusals)
 }
 
 /// The embedded Log Service with one project, one key and one Logstore of three shards.
