@@ -6,11 +6,10 @@
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use self::access::{Access, ConfigError, Key, Project, ProjectConfig, Rights};
-use self::reader::Reader;
+use self::access::{Access, ConfigError, Key, Project, ProjectConfig};
 use self::schema::SyncMode;
 use self::sqlite::SqliteOpener;
 use self::store::{Open, OpenError, Retention, Store};
@@ -20,7 +19,7 @@ use super::{
     PutError, WriteSet,
 };
 use crate::logs::{Bounds, SourceRule, TimeWindow};
-use crate::tenant::{LogstoreName, ProjectName, Secret, Tenant};
+use crate::tenant::{LogstoreName, ProjectName, Tenant};
 
 pub mod access;
 mod catalogue;
@@ -99,20 +98,10 @@ pub enum StartError {
     Thread(io::Error),
 }
 
-/// Why a new configuration was not taken over.
-#[derive(Debug, thiserror::Error)]
-pub enum ReconfigureError {
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    #[error("cannot set up the configured Logstores: {0}")]
-    Store(#[from] PutError),
-}
-
 /// See the head of this file.
 #[derive(Debug)]
 pub struct Embedded {
-    data_dir: PathBuf,
-    access: RwLock<Arc<Access>>,
+    access: Access,
     shared: Arc<Shared>,
     writer: Writer,
     /// As they were at the start, until they are asked for.
@@ -143,7 +132,7 @@ impl Embedded {
             verdict_timeout: writer::VERDICT_TIMEOUT_DEFAULT,
         };
         let shared = Arc::new(Shared::default());
-        let dir = config.data_dir.clone();
+        let dir = config.data_dir;
         let free_bytes = Box::new(move || folder::free_bytes(&dir));
         let writer = Writer::start(
             opener,
@@ -155,44 +144,16 @@ impl Embedded {
         )
         .map_err(StartError::Thread)?;
         Ok(Self {
-            data_dir: config.data_dir,
-            access: RwLock::new(Arc::new(access)),
+            access,
             shared,
             writer,
             marks: Mutex::new(marks),
         })
     }
 
-    /// Takes over other projects, keys and Logstores while running. Nothing that is stored goes.
-    pub async fn reconfigure(&self, projects: Vec<ProjectConfig>) -> Result<(), ReconfigureError> {
-        let access = Access::new(projects)?;
-        self.writer.arrange(arrangement(&access)).await?;
-        *self.access.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(access);
-        Ok(())
-    }
-
-    /// A connection of its own for reading. Opening it and reading block: not for a thread that serves connections.
-    pub fn reader(&self) -> Result<Reader, OpenError> {
-        Reader::open(&self.data_dir)
-    }
-
     /// What was stored and expired since the start.
     pub fn counters(&self) -> &Counters {
         &self.shared.counters
-    }
-
-    /// Secret and rights of an access key, for requests that are signed with it.
-    pub fn key(&self, project: &ProjectName, id: &str) -> Option<(Secret, Rights)> {
-        self.access()
-            .key(project, id)
-            .map(|key| (key.secret.clone(), key.rights))
-    }
-
-    fn access(&self) -> Arc<Access> {
-        self.access
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
     }
 
     fn find(
@@ -236,7 +197,7 @@ impl Backend for Embedded {
     }
 
     fn log_in(&self, tenant: &Arc<Tenant>, _peer: IpAddr) -> Answer<LoginOutcome> {
-        Answer::Now(match self.access().admit(tenant) {
+        Answer::Now(match self.access.admit(tenant) {
             Ok(_) => LoginOutcome::Proven,
             Err(refusal) => LoginOutcome::Refused(refusal.reason()),
         })
@@ -247,7 +208,7 @@ impl Backend for Embedded {
         tenant: &Arc<Tenant>,
         logstore: &LogstoreName,
     ) -> Answer<Result<Logstore, DescribeError>> {
-        let access = self.access();
+        let access = &self.access;
         // Whatever was wrong in a login that was let through looks the same.
         let Ok((project, key)) = access.admit(tenant) else {
             return Answer::Now(Err(DescribeError::BadKey));
@@ -263,7 +224,7 @@ impl Backend for Embedded {
         tenant: &Arc<Tenant>,
         max: usize,
     ) -> Answer<Result<Vec<(LogstoreName, Logstore)>, DescribeError>> {
-        let access = self.access();
+        let access = &self.access;
         let Ok((project, key)) = access.admit(tenant) else {
             return Answer::Now(Err(DescribeError::BadKey));
         };

@@ -2,9 +2,11 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
-use super::access::{KeyConfig, LogstoreConfig};
+use super::access::LogstoreConfig;
 use super::fixtures::{config, embedded, logstore, mark, place, set, shop, stored, tenant_with};
+use super::reader::Reader;
 use super::*;
+use crate::tenant::Secret;
 
 fn now<T>(answer: Answer<T>) -> T {
     match answer {
@@ -114,7 +116,7 @@ async fn the_first_stored_group_makes_the_logstore_and_a_listing_does_not() {
     assert_eq!((describe().shards.len(), describe().exists), (3, true));
     assert_eq!(names(&backend, &tenant(), 9), ["access", "fresh"]);
     assert_eq!(
-        stored(&backend.reader().unwrap(), &place("fresh", 2)),
+        stored(&Reader::open(dir.path()).unwrap(), &place("fresh", 2)),
         [(0, 5)]
     );
 }
@@ -146,7 +148,7 @@ async fn shards_that_the_configuration_dropped_can_be_read_but_are_not_offered()
         [0]
     );
     assert_eq!(
-        stored(&backend.reader().unwrap(), &place("access", 1)),
+        stored(&Reader::open(dir.path()).unwrap(), &place("access", 1)),
         [(0, 5)]
     );
 }
@@ -158,7 +160,7 @@ async fn dropping_the_future_does_not_cancel_the_write() {
     drop(backend.put(set("access", 0, 5)));
     assert_eq!(backend.put(set("access", 0, 6)).await, Ok(()));
     assert_eq!(
-        stored(&backend.reader().unwrap(), &place("access", 0)),
+        stored(&Reader::open(dir.path()).unwrap(), &place("access", 0)),
         [(0, 5), (1, 6)]
     );
 }
@@ -177,7 +179,7 @@ async fn groups_and_marks_survive_a_restart_together() {
     let marks: Vec<Mark> = backend.marks().into_iter().map(|(mark, _)| mark).collect();
     assert_eq!(marks, [mark("producer", "seq 4")]);
     assert_eq!(
-        stored(&backend.reader().unwrap(), &place("access", 0)),
+        stored(&Reader::open(dir.path()).unwrap(), &place("access", 0)),
         [(0, 5)]
     );
 }
@@ -212,7 +214,7 @@ async fn everything_acknowledged_is_there_after_a_kill_at_any_moment() {
             acknowledged
         );
         let revived = embedded(left.path());
-        let reader = revived.reader().unwrap();
+        let reader = Reader::open(left.path()).unwrap();
         assert_eq!(stored(&reader, &place("access", 0)), acknowledged);
         let other = stored(&reader, &place("access", 1)).len();
         assert!(
@@ -222,40 +224,6 @@ async fn everything_acknowledged_is_there_after_a_kill_at_any_moment() {
         let marks: Vec<Mark> = revived.marks().into_iter().map(|(mark, _)| mark).collect();
         assert_eq!(marks, [mark("round", &round.to_string())]);
     }
-}
-
-#[tokio::test]
-async fn a_new_configuration_takes_hold_while_running() {
-    let dir = tempfile::tempdir().unwrap();
-    let backend = embedded(dir.path());
-    let mut changed = shop();
-    changed.keys = vec![KeyConfig {
-        id: "next".into(),
-        secret: Secret::new("n"),
-        rights: Rights::default(),
-        logstores: None,
-    }];
-    changed.logstores.push(LogstoreConfig {
-        name: logstore("orders"),
-        shard_count: 1,
-    });
-    backend.reconfigure(vec![changed.clone()]).await.unwrap();
-    assert_eq!(
-        now(backend.describe(&tenant(), &logstore("access"))),
-        Err(DescribeError::BadKey)
-    );
-    assert_eq!(
-        names(&backend, &tenant_with("shop", "next", "n"), 9),
-        ["access", "orders"]
-    );
-    let refusal = backend
-        .reconfigure(vec![changed.clone(), changed])
-        .await
-        .unwrap_err();
-    assert!(matches!(
-        refusal,
-        ReconfigureError::Config(ConfigError::ProjectTwice(_))
-    ));
 }
 
 #[tokio::test]
@@ -306,7 +274,7 @@ async fn what_retention_takes_is_counted() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(
-        stored(&backend.reader().unwrap(), &place("access", 0)),
+        stored(&Reader::open(dir.path()).unwrap(), &place("access", 0)),
         [(2, 436), (3, 436)]
     );
     assert_eq!(expired(), 2);

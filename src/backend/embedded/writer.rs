@@ -88,7 +88,6 @@ pub struct Writer {
 #[derive(Debug)]
 enum Command {
     Put(Put),
-    Arrange(Arrangement, oneshot::Sender<Result<(), PutError>>),
     Close(oneshot::Sender<()>),
 }
 
@@ -150,19 +149,6 @@ impl Writer {
         let (answer, answered) = oneshot::channel();
         let queued = self.send(Command::Put(Put { set, answer }));
         // Without an answer the thread has ended, perhaps in the middle of this commit.
-        async move {
-            queued?;
-            answered.await.unwrap_or(Err(PutError::Uncertain(CLOSED)))
-        }
-    }
-
-    /// Makes what is missing and takes over the rules for what is made on first use.
-    pub fn arrange(
-        &self,
-        arrangement: Arrangement,
-    ) -> impl Future<Output = Result<(), PutError>> + Send + 'static + use<> {
-        let (answer, answered) = oneshot::channel();
-        let queued = self.send(Command::Arrange(arrangement, answer));
         async move {
             queued?;
             answered.await.unwrap_or(Err(PutError::Uncertain(CLOSED)))
@@ -279,24 +265,8 @@ impl<O: Open> Run<O> {
                 self.waiting_groups += put.set.groups.len();
                 self.waiting.push(put);
             }
-            Command::Arrange(arrangement, answer) => {
-                let _ = answer.send(self.arrange(arrangement));
-            }
             Command::Close(answer) => self.closing.get_or_insert_default().push(answer),
         }
-    }
-
-    fn arrange(&mut self, arrangement: Arrangement) -> Result<(), PutError> {
-        let State::Open(store) = &mut self.state else {
-            return Err(PutError::NotStored(REOPENING));
-        };
-        if let Err(cause) = store.ensure(&arrangement.projects, &arrangement.logstores, now_ms()) {
-            self.fail(&cause, None);
-            return Err(PutError::NotStored(NOT_COMMITTED));
-        }
-        self.shared.catalogue.publish(store.logstores());
-        self.created_shard_counts = arrangement.created_shard_counts;
-        Ok(())
     }
 
     /// Commits all that waits in one transaction.

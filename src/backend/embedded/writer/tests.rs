@@ -6,7 +6,7 @@ use super::admission::NO_SHARD;
 use super::*;
 use crate::backend::Mark;
 use crate::backend::embedded::LOGSTORES_PER_PROJECT_MAX;
-use crate::backend::embedded::fixtures::{RETENTION, opened, place, project, set, spec, stored};
+use crate::backend::embedded::fixtures::{RETENTION, opened, place, project, set, stored};
 use crate::backend::embedded::reader::Reader;
 use crate::backend::embedded::sqlite::{SqliteOpener, SqliteStore};
 use crate::backend::embedded::store::Expired;
@@ -389,21 +389,6 @@ async fn a_project_makes_logstores_up_to_its_limit() {
     assert_eq!(
         bench.shared.catalogue.logstore_count(&project("shop")),
         LOGSTORES_PER_PROJECT_MAX
-    );
-}
-
-#[tokio::test]
-async fn arranging_adds_logstores_and_takes_over_the_rules() {
-    let bench = bench(&[]);
-    let arrangement = Arrangement {
-        logstores: vec![spec("new", 1)],
-        ..Arrangement::default()
-    };
-    assert_eq!(bench.writer.arrange(arrangement).await, Ok(()));
-    assert_eq!(bench.writer.put(set("new", 0, 1)).await, Ok(()));
-    assert_eq!(
-        bench.writer.put(set("unheard-of", 0, 1)).await,
-        Err(PutError::NoLogstore)
     );
 }
 
