@@ -347,8 +347,11 @@ impl Inner {
         let mut encoded = Encoded::default();
         let (source, topic) = (self.source_of(request), self.topic_of(delivery));
         let envelope = self.envelope(&source, &topic);
-        for piece in encoder.finish() {
-            if piece.logs.len() >= ALONE_BYTES_MIN {
+        let pieces = encoder.finish();
+        let count = pieces.len();
+        for (index, piece) in pieces.into_iter().enumerate() {
+            // Only the last may share a group, or its batch would lose its order.
+            if index + 1 < count || piece.logs.len() >= ALONE_BYTES_MIN {
                 encoded.groups.push(closer.close(vec![piece], &envelope));
                 encoder.recycle(closer.take_buffer());
             } else {

@@ -75,9 +75,13 @@ impl<W> Batcher<W> {
         } else {
             ANY_SHARD
         };
+        if !entry.groups.is_empty() {
+            // Later logs must not slip into a group in front of these.
+            segment.open.remove(&(entry.key.clone(), place));
+            segment.full = true;
+        }
         for group in entry.groups {
             segment.bytes += group.lz4.len();
-            segment.full = true;
             segment.groups.push(Waiting {
                 key: entry.key.clone(),
                 shards: Arc::clone(&entry.shards),
@@ -406,6 +410,22 @@ mod tests {
             let ready = batcher.take(now).expect("due");
             assert_eq!((ready.groups.len(), ready.waiters), (3, vec![waiter]));
         }
+    }
+
+    #[test]
+    fn later_logs_never_slip_in_front_of_a_complete_group_of_their_key() {
+        let (mut batcher, now) = (batcher(Duration::ZERO, true), Instant::now());
+        batcher.add(entry(key("a", "s"), 0, b"first", ()), now);
+        let large = Entry {
+            groups: vec![group(7)],
+            pieces: Vec::new(),
+            ..entry(key("a", "s"), 0, b"", ())
+        };
+        batcher.add(large, now);
+        batcher.add(entry(key("a", "s"), 0, b"last", ()), now);
+        let ready = batcher.take(now).expect("due");
+        let order: Vec<_> = ready.groups.iter().map(content).collect();
+        assert_eq!(order, [b"first".to_vec(), vec![0; 7], b"last".to_vec()]);
     }
 
     fn group(bytes: usize) -> LogGroup {
