@@ -41,6 +41,9 @@ const INLINE_BYTES_MAX: usize = 32 << 10;
 const INLINE_DECOMPRESSED_BYTES_MAX: usize = 256 << 10;
 /// A piece of at least this size is a LogGroup of its own, compressed where it was decoded.
 const ALONE_BYTES_MIN: usize = 32 << 10;
+/// Logs that may wait for the backend. They are many times larger than the frames that the memory budget knows of, where
+/// those were compressed.
+const WAITING_BYTES_MAX: usize = 256 << 20;
 /// How often old producers are looked for.
 const EXPIRE_INTERVAL: Duration = Duration::from_secs(10);
 /// How often a draining ingest looks whether it is done.
@@ -465,6 +468,10 @@ impl State {
         } = prepared;
         if encoded.pieces.is_empty() && encoded.groups.is_empty() {
             return Some((delivery, Ok(())));
+        }
+        if self.batcher.bytes() >= WAITING_BYTES_MAX {
+            let failure = Failure::NotStored("too much waits for the Log Service");
+            return Some((delivery, Err(failure)));
         }
         if !delivery.submit() {
             return Some((

@@ -66,6 +66,11 @@ impl<W> Batcher<W> {
         self.segments.is_empty()
     }
 
+    /// Bytes that wait: logs as they are, complete groups as they are compressed.
+    pub fn bytes(&self) -> usize {
+        self.segments.iter().map(|segment| segment.bytes).sum()
+    }
+
     pub fn add(&mut self, entry: Entry<W>, now: Instant) {
         let by_partition = self.by_partition;
         let bounds = self.bounds;
@@ -328,6 +333,7 @@ mod tests {
         // Two logins with the same credentials are one key.
         batcher.add(entry(key("a", "10.0.0.1"), 0, b"one", 1), now);
         batcher.add(entry(key("a", "10.0.0.1"), 1, b"two", 2), now);
+        assert_eq!(batcher.bytes(), 6);
         let ready = batcher.take(now).expect("due at once");
         assert_eq!(
             ready.groups.iter().map(content).collect::<Vec<_>>(),

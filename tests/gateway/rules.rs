@@ -9,7 +9,9 @@ use sluice::backend::PutError;
 use sluice::catalog::Spread;
 use sluice::server::BadKey;
 
-use crate::support::client::{Ask, Client, PRODUCE_VERSION, ask, batch, producer_batch};
+use crate::support::client::{
+    Ask, Client, PRODUCE_VERSION, ask, batch, compressed_batch, producer_batch,
+};
 use crate::support::told::Told;
 use crate::support::{Gateway, LOGSTORE, PASSWORD, PROJECT, Settings, eventually};
 
@@ -696,6 +698,38 @@ fn a_frame_waits_for_the_budget_and_is_served_when_there_is_room() {
     assert_eq!(codes(&mut one), [0]);
     told.decide(Ok(()));
     assert_eq!(codes(&mut other), [0]);
+}
+
+#[test]
+fn what_small_frames_unfold_to_is_bounded_while_the_log_service_hangs() {
+    let told = Told::new();
+    let gateway = gateway(&told);
+    // Each frame is small, and its logs are not: 8 MB in pieces that wait as they are.
+    let sets: Vec<(i32, Bytes)> = (0..256)
+        .map(|index| (index, compressed_batch(&"z".repeat(31_000))))
+        .collect();
+    let mut refused = 0;
+    let mut clients: Vec<Client> = (0..4).map(|_| Client::new(&gateway)).collect();
+    for client in &mut clients {
+        for _ in 0..12 {
+            let asked = Ask {
+                timeout_ms: 2_000,
+                sets: sets.clone(),
+                ..ask(LOGSTORE, Bytes::new())
+            };
+            client.send_produce(&asked);
+        }
+    }
+    for client in &mut clients {
+        for _ in 0..12 {
+            let codes = codes(client);
+            assert!(codes.iter().all(|code| [7, 56].contains(code)));
+            refused += codes.iter().filter(|code| **code == 56).count();
+        }
+    }
+    // 48 × 256 × 31 kB are over the bound by half.
+    assert!(refused > 1_000, "{refused}");
+    told.release();
 }
 
 #[test]

@@ -202,16 +202,6 @@ impl Reader {
         self.at_receive_time(place, received * 1000)
     }
 
-    /// When the group of this cursor was received, in milliseconds since the epoch; `None`: it is not there.
-    pub fn receive_time(&self, place: &ShardPlace, cursor: u64) -> Result<Option<i64>, ReadError> {
-        let _snapshot = self.snapshot()?;
-        let extent = self.extent(place)?;
-        if !(extent.begin..extent.end).contains(&cursor) {
-            return Ok(None);
-        }
-        self.receive_ms(extent, cursor).map_err(|e| self.failed(e))
-    }
-
     /// Groups from the cursor on, up to `bytes_max` (at most `PAGE_BYTES_MAX`) but at least one; with `times` only those
     /// whose logs' times (Unix seconds) touch the range. A cursor that retention has overtaken starts at the oldest group.
     pub fn read(

@@ -122,3 +122,71 @@ impl Source for StoredLogs {
 fn unreadable(error: impl std::fmt::Display) -> ReadError {
     ReadError(error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::backend::embedded::access::{LogstoreConfig, ProjectConfig};
+    use crate::backend::embedded::schema::SyncMode;
+    use crate::backend::embedded::{Config, Embedded, FUTURE_SECONDS_MAX};
+    use crate::backend::{Backend, Placed, WriteSet};
+    use crate::logs::LogGroup;
+    use crate::tenant::{Tenant, parse_plain_token};
+
+    #[tokio::test]
+    async fn what_was_received_too_early_for_a_time_is_not_looked_at() {
+        let dir = tempfile::tempdir().unwrap();
+        let login = parse_plain_token(b"\0shop\0id#secret").unwrap();
+        let logstore = LogstoreName::parse("access").unwrap();
+        let backend = Embedded::open(Config {
+            data_dir: dir.path().to_owned(),
+            sync: SyncMode::Full,
+            retention_age: Duration::from_secs(3600),
+            retention_bytes_max: 1 << 20,
+            free_bytes_min: 0,
+            projects: vec![ProjectConfig {
+                name: login.project.clone(),
+                keys: Vec::new(),
+                logstores: vec![LogstoreConfig {
+                    name: logstore.clone(),
+                    shard_count: 1,
+                }],
+                create_on_first_use: false,
+                created_shard_count: 1,
+            }],
+        })
+        .unwrap();
+        let placed = Placed {
+            tenant: Arc::new(Tenant {
+                project: login.project.clone(),
+                credentials: login.credentials,
+                region: "dev".into(),
+                endpoint: "localhost".into(),
+            }),
+            logstore: logstore.clone(),
+            shard: 0,
+            group: LogGroup {
+                lz4: vec![0],
+                raw_bytes: 0,
+                log_count: 1,
+                time_min: 7,
+                time_max: 7,
+            },
+        };
+        let set = WriteSet {
+            groups: vec![placed],
+            marks: Vec::new(),
+        };
+        assert_eq!(backend.put(set).await, Ok(()));
+        let now = u32::try_from(time::OffsetDateTime::now_utc().unix_timestamp()).unwrap();
+        let later = now + 2 * FUTURE_SECONDS_MAX as u32;
+        for (since, range) in [(None, 0..1), (Some(now), 0..1), (Some(later), 1..1)] {
+            let (project, logstore) = (login.project.clone(), logstore.clone());
+            let mut logs = StoredLogs::open(dir.path(), project, logstore, since).unwrap();
+            assert_eq!(logs.range(0).unwrap(), range, "since {since:?}");
+        }
+    }
+}

@@ -273,3 +273,17 @@ pub fn producer_batch(values: &[&str], producer_id: i64, epoch: i16, first_seque
     RecordBatchEncoder::encode(&mut bytes, &records, &options).expect("it encodes");
     bytes.freeze()
 }
+
+/// A batch with one value, its records compressed with zstd.
+pub fn compressed_batch(value: &str) -> Bytes {
+    // Layout: `records/v2.rs`. The codec stands in the attributes, the records behind 61 bytes.
+    let plain = batch(&[value]);
+    let mut set = plain[..61].to_vec();
+    set[22] = 4;
+    set.extend(zstd::bulk::compress(&plain[61..], 3).expect("into memory"));
+    let length = i32::try_from(set.len() - 12).expect("small");
+    set[8..12].copy_from_slice(&length.to_be_bytes());
+    let crc = crc32c::crc32c(&set[21..]);
+    set[17..21].copy_from_slice(&crc.to_be_bytes());
+    set.into()
+}

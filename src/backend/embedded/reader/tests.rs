@@ -94,11 +94,6 @@ fn a_group_comes_back_as_it_was_stored() {
         lz4: group(123_456, 0).lz4,
     };
     assert_eq!(page.groups, [Ok(expected)]);
-    assert_eq!(
-        reader.receive_time(&place("access", 1), 0).unwrap(),
-        Some(777)
-    );
-    assert_eq!(reader.receive_time(&place("access", 1), 1).unwrap(), None);
 }
 
 #[test]
