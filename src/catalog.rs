@@ -1,7 +1,7 @@
 //! What the gateway says of a topic: its Logstore and its partitions.
 //!
 //! Metadata and Produce both ask here. The Log Service's answers are the backend's; this adds the rules of what Kafka
-//! clients may be shown (design: delivery page section 8).
+//! clients may be shown.
 
 use std::collections::HashMap;
 use std::future::Future;

@@ -1,7 +1,6 @@
 //! What went wrong on the path from a Produce to the Log Service, and what the client is told.
 //!
-//! [`Failure::code`] is the one place where a failure becomes a Kafka error code (design: product page section 7,
-//! clients page section 3.1). It leaves the codes of the login to the session.
+//! [`Failure::code`] is the one place where a failure becomes a Kafka error code. It leaves the codes of the login to the session.
 
 use crate::backend::{DescribeError, PutError};
 use crate::idempotence::{Refusal, Temporary};
@@ -68,7 +67,7 @@ impl Failure {
         }
     }
 
-    /// The code for a topic in a Metadata answer: only 3, 5, 17 and 29 are safe there (clients page section 3.4).
+    /// The code for a topic in a Metadata answer: only 3, 5, 17 and 29 are safe there, where clients take others for final or pass over them.
     pub fn metadata_code(&self) -> ErrorCode {
         match self {
             Self::BadKey | Self::NoRight => ErrorCode::TopicAuthorizationFailed,

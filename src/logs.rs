@@ -50,7 +50,7 @@ pub struct Bounds {
 }
 
 /// Encoded logs of one Kafka batch that may share a LogGroup: a run of protobuf `Logs` entries
-/// (`0a len Log`, log-service-api 2.3), cut at log boundaries.
+/// (`0a len Log`), cut at log boundaries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Piece {
     pub logs: Vec<u8>,

@@ -1,5 +1,5 @@
 //! The memory that Produce requests hold: reserved before a frame's body is read, released when its logs are stored or
-//! refused (design: delivery page section 7).
+//! refused.
 //!
 //! First come, first served; but a project that holds its share waits without blocking others. Whoever holds a charge
 //! never waits for another one, so all charges end and nobody waits for ever.

@@ -48,7 +48,7 @@ pub struct Listener {
     pub tls: Arc<ServerConfig>,
 }
 
-/// What becomes of a login whose key is wrong (design: delivery page section 6).
+/// What becomes of a login whose key is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BadKey {

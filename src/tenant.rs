@@ -9,7 +9,7 @@ use std::sync::Arc;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-/// A project's name: 3 to 63 of `a-z 0-9 -`, first and last a letter or digit (reference: log-service-api 1.2).
+/// A project's name: 3 to 63 of `a-z 0-9 -`, first and last a letter or digit (the Log Service's rule).
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct ProjectName(Arc<str>);
 
@@ -151,7 +151,7 @@ pub enum LoginError {
     OtherProject,
 }
 
-/// Ids of temporary credentials begin so (log-service-api 1.2).
+/// Ids of temporary credentials begin so.
 const STS_PREFIX: &str = "STS.";
 
 /// Reads a SASL/PLAIN token, `[authzid] NUL user NUL password` (RFC 4616). kafka-python and aiokafka repeat the user name

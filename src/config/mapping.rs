@@ -78,7 +78,7 @@ impl MappingSection {
     }
 }
 
-/// The Log Service's bound on topic and source, taken for names and values of tags too (log-service-api 2.4).
+/// The Log Service's bound on topic and source, taken for names and values of tags too.
 const TAG_BYTES_MAX: usize = 128;
 
 impl MappingSection {

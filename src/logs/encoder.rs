@@ -26,7 +26,7 @@ use super::wire::{self, put_pair};
 use super::{BatchContext, Bounds, LogError, Piece};
 use crate::records::{Header, Record};
 
-/// The record header that asks for its value to be taken apart, and its value (log-service-api 8.2).
+/// The record header that asks for its value to be taken apart, and its value (the Log Service's own convention for its Kafka endpoint).
 const PARSE_FORMAT_HEADER: &[u8] = b"data-parse-format";
 const PARSE_FORMAT_JSON: &[u8] = b"json";
 

@@ -1,4 +1,4 @@
-//! LogGroups: closing pieces into one, and reading one back (log-service-api 2.2 and 2.3).
+//! LogGroups: closing pieces into one, and reading one back (the Log Service's `LogGroup` message).
 //!
 //! The wire's layout is drawn in [`wire`](super::wire). Reading is for the embedded store, its HTTP interface and
 //! `sluice logs`; it borrows all text, takes nothing on the sender's word and skips fields that it does not know.

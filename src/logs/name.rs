@@ -20,7 +20,7 @@ pub(super) const CLIENT_IP: &str = "__client_ip__";
 /// Ends the name of a field whose value is base64.
 pub(super) const BASE64_SUFFIX: &str = "_base64";
 
-/// Names with a meaning of their own to the Log Service (log-service-api 2.3) or to this gateway.
+/// Names with a meaning of their own to the Log Service or to this gateway.
 const RESERVED: [&str; 11] = [
     "__time__",
     "__source__",

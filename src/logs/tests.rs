@@ -1,5 +1,5 @@
 //! What the tests of logs share: records that own their bytes, the way from them to a closed LogGroup, and the Log
-//! Service's messages by `prost` (log-service-api 2.3) as the reader that does not share our mistakes.
+//! Service's messages by `prost` as the reader that does not share our mistakes.
 
 mod agents;
 mod hostile;

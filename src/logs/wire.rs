@@ -1,4 +1,4 @@
-//! Protobuf of the Log Service's messages, written by hand into a buffer (log-service-api 2.3).
+//! Protobuf of the Log Service's messages, written by hand into a buffer (PutLogs: `LogGroup`, `Log`, `LogTag`).
 //!
 //! ```text
 //! LogGroup  0a len Log *     1a len topic   22 len source   32 len LogTag *

@@ -33,7 +33,7 @@ fn codes(client: &mut Client) -> Vec<i16> {
         .collect()
 }
 
-// Acknowledging and refusing (delivery page section 2)
+// Acknowledging and refusing (the write, whole or not)
 
 #[test]
 fn a_produce_is_answered_only_when_its_logs_are_stored() {
@@ -172,7 +172,7 @@ fn names_and_rights_have_their_codes() {
     assert!(told.stored().is_empty());
 }
 
-// Idempotent producers (section 1), on the wire
+// Idempotent producers, on the wire
 
 #[test]
 fn a_repeat_is_answered_as_success_and_stored_once_also_over_a_new_connection() {
@@ -369,7 +369,7 @@ fn a_topic_and_its_json_twin_count_apart_though_they_share_a_logstore() {
     );
 }
 
-// Time, order, closing (section 3)
+// Time, order, closing
 
 #[test]
 fn a_request_is_answered_within_its_time_with_7_when_it_may_have_been_written() {
@@ -563,7 +563,7 @@ fn a_frame_of_100_mib_is_taken_after_proof_and_refused_before() {
     client.expect_close();
 }
 
-// Keys (section 6)
+// Keys
 
 #[test]
 fn a_wrong_key_is_a_refused_topic_and_its_bodies_are_skipped() {
@@ -660,7 +660,7 @@ fn before_its_key_is_proven_a_client_sends_little_and_one_request_at_a_time() {
     stranger.expect_close();
 }
 
-// Memory (section 7)
+// Memory
 
 #[test]
 fn a_charge_ends_when_the_logs_are_stored_not_when_the_answer_is_sent() {
@@ -775,7 +775,7 @@ fn small_requests_that_are_no_produce_need_no_budget() {
     assert_eq!(codes(&mut one), [0]);
 }
 
-// Metadata (section 8)
+// Metadata
 
 #[test]
 fn any_partition_from_0_to_1023_is_taken() {
