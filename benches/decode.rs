@@ -7,7 +7,8 @@ mod support;
 
 use std::time::Duration;
 
-use sluice::logs::{BatchContext, Bounds, Encoder, Envelope, GroupCloser, Mapping, TimeWindow};
+use sluice::backend::embedded;
+use sluice::logs::{BatchContext, Encoder, Envelope, GroupCloser, Mapping};
 use sluice::records::{DecodeError, Decoder, Limits};
 
 use support::{CODECS, batch, cpu_seconds};
@@ -74,17 +75,8 @@ impl Work {
         let mapping = Mapping::default();
         let context = BatchContext {
             mapping: &mapping,
-            window: TimeWindow {
-                past_seconds_max: None,
-                future_seconds_max: 86_400,
-            },
-            bounds: Bounds {
-                log_bytes_max: 1 << 20,
-                piece_bytes_max: 1 << 20,
-                piece_logs_max: 4_096,
-                name_bytes_max: 128,
-                expansion_bytes_max: 128 << 20,
-            },
+            window: embedded::PROFILE.window,
+            bounds: embedded::PROFILE.bounds,
             now_ms: 1_767_225_700_000,
             json_topic: false,
             client_ip: None,

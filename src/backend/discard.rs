@@ -2,13 +2,11 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::{
     Answer, Backend, BoxFuture, DescribeError, LoginOutcome, Logstore, Mark, Permission, Profile,
-    PutError, WriteSet,
+    PutError, WriteSet, embedded,
 };
-use crate::logs::{Bounds, SourceRule, TimeWindow};
 use crate::tenant::{LogstoreName, Tenant};
 
 /// Every project and Logstore exists, every key is good, every write succeeds at once.
@@ -30,21 +28,8 @@ impl Backend for Discard {
     /// As the embedded store's, so that what stands in front does the same work.
     fn profile(&self) -> Profile {
         Profile {
-            window: TimeWindow {
-                past_seconds_max: None,
-                future_seconds_max: 24 * 60 * 60,
-            },
-            bounds: Bounds {
-                log_bytes_max: 1 << 20,
-                piece_bytes_max: 1 << 20,
-                piece_logs_max: 4096,
-                name_bytes_max: 128,
-                expansion_bytes_max: 128 << 20,
-            },
-            linger: Duration::ZERO,
-            writes_in_flight_max: 2,
-            source: SourceRule::Group,
             durable_marks: false,
+            ..embedded::PROFILE
         }
     }
 

@@ -49,7 +49,8 @@ pub const RETENTION_AGE_DEFAULT: Duration = Duration::from_secs(7 * 24 * 60 * 60
 pub const RETENTION_BYTES_DEFAULT: u64 = 10 << 30;
 pub const FREE_BYTES_MIN_DEFAULT: u64 = 256 << 20;
 
-const PROFILE: Profile = Profile {
+/// What the embedded store asks of those above it.
+pub const PROFILE: Profile = Profile {
     // An old backlog keeps its times.
     window: TimeWindow {
         past_seconds_max: None,

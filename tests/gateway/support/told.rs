@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use sluice::backend::{
     Answer, Backend, BoxFuture, DescribeError, LoginOutcome, Logstore, Mark, Permission, Profile,
-    PutError, WriteSet,
+    PutError, WriteSet, embedded,
 };
-use sluice::logs::{Bounds, LogGroupReader, SourceRule, TimeWindow, decompress};
+use sluice::logs::{LogGroupReader, decompress};
 use sluice::tenant::{LogstoreName, Tenant};
 use tokio::sync::oneshot;
 
@@ -142,23 +142,7 @@ fn logs(set: &WriteSet) -> Vec<String> {
 
 impl Backend for Told {
     fn profile(&self) -> Profile {
-        Profile {
-            window: TimeWindow {
-                past_seconds_max: None,
-                future_seconds_max: 86_400,
-            },
-            bounds: Bounds {
-                log_bytes_max: 1 << 20,
-                piece_bytes_max: 1 << 20,
-                piece_logs_max: 4_096,
-                name_bytes_max: 128,
-                expansion_bytes_max: 128 << 20,
-            },
-            linger: Duration::ZERO,
-            writes_in_flight_max: 2,
-            source: SourceRule::Group,
-            durable_marks: true,
-        }
+        embedded::PROFILE
     }
 
     fn log_in(&self, tenant: &Arc<Tenant>, _: IpAddr) -> Answer<LoginOutcome> {
