@@ -8,7 +8,6 @@
 //! Nothing here knows a socket: a client's leaving changes nothing for a request that has started.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -184,9 +183,9 @@ impl Ingest {
     }
 
     /// Starts a Produce request that arrived whole. `charge` is what its frame holds of the memory budget, until its
-    /// logs are stored or refused.
-    pub fn start(&self, step: ProduceStep, charge: Option<Charge>, peer: IpAddr) -> InFlight {
-        let request = Request::new(step, charge, peer);
+    /// logs are stored or refused; `source` is the client's address.
+    pub fn start(&self, step: ProduceStep, charge: Option<Charge>, source: Arc<str>) -> InFlight {
+        let request = Request::new(step, charge, source);
         let mut inline_left = INLINE_BYTES_MAX;
         let mut found: Option<(u32, Result<Target, Failure>)> = None;
         for index in 0..request.partition_count() {

@@ -124,6 +124,8 @@ impl Shared {
 #[derive(Clone, Debug)]
 struct Peer {
     address: SocketAddr,
+    /// The address without the port, as logs show it.
+    source: Arc<str>,
     listener: Arc<str>,
     sni: Option<String>,
 }
@@ -280,6 +282,7 @@ impl Accepting {
         );
         let peer = Peer {
             address,
+            source: address.ip().to_string().into(),
             listener: Arc::clone(&self.listener.name),
             sni,
         };

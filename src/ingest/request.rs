@@ -3,7 +3,6 @@
 //! A [`Delivery`] stands for one partition's batch on its way. It ends in exactly one way; one that is dropped without
 //! an end (a bug of ours) ends as "perhaps stored", so that no client waits for ever and no producer's state stays open.
 
-use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -29,7 +28,6 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(30);
 /// A Produce request and what became of each of its partitions.
 pub struct Request {
     step: ProduceStep,
-    peer: IpAddr,
     source: Arc<str>,
     arrived_ms: i64,
     deadline: Instant,
@@ -58,7 +56,7 @@ enum Stage {
 }
 
 impl Request {
-    pub fn new(mut step: ProduceStep, charge: Option<Charge>, peer: IpAddr) -> Arc<Self> {
+    pub fn new(mut step: ProduceStep, charge: Option<Charge>, source: Arc<str>) -> Arc<Self> {
         let count = step.request().partitions.len();
         let timeout = Duration::from_millis(u64::try_from(step.request().timeout_ms).unwrap_or(0));
         let state = Progress {
@@ -74,8 +72,7 @@ impl Request {
             deadline: Instant::now() + timeout.clamp(TIMEOUT_MIN, TIMEOUT_MAX) * 4 / 5,
             arrived_ms: now_ms(),
             step,
-            source: peer.to_string().into(),
-            peer,
+            source,
             state: Mutex::new(state),
         })
     }
@@ -275,7 +272,7 @@ impl Delivery {
         let now = std::time::Instant::now();
         if let Some(unlogged) = self.inner.refusals.count(failure.label(), now) {
             info!(
-                peer = %self.request.peer,
+                peer = %self.request.source,
                 project = %self.request.tenant().project,
                 client = self.request.step.client_id(),
                 topic = %shown(self.topic()),

@@ -479,10 +479,10 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> Connection<S> {
                 self.close(Reason::Session(reason));
             }
             Step::Produce(step) => {
-                let under_way = self
-                    .shared
-                    .ingest
-                    .start(step, charge, self.peer.address.ip());
+                let under_way =
+                    self.shared
+                        .ingest
+                        .start(step, charge, Arc::clone(&self.peer.source));
                 self.produces += 1;
                 self.answers.push_back(Answer::Produce(Box::new(under_way)));
             }
