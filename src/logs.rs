@@ -19,6 +19,7 @@ mod mapping;
 mod name;
 mod parts;
 mod pieces;
+mod reader;
 mod time;
 mod wire;
 
@@ -26,10 +27,9 @@ mod wire;
 mod tests;
 
 pub use encoder::Encoder;
-pub use log_group::{
-    Envelope, GroupCloser, LogGroup, LogGroupError, LogGroupReader, LogReader, Tag, decompress,
-};
+pub use log_group::{Envelope, GroupCloser, LogGroup, Tag, decompress};
 pub use mapping::{ArrayRule, HeaderRule, KeyRule, Mapping, OversizeRule, SourceRule, TopicRule};
+pub use reader::{LogGroupError, LogGroupReader, LogReader};
 pub use time::TimeWindow;
 
 /// Sizes that the backend takes.
