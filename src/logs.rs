@@ -11,6 +11,7 @@
 //! Which Logstore and shard a log goes to, how long a group waits for company, and what the backend's bounds are, is
 //! decided elsewhere. There is no I/O here, and no clock.
 
+mod codec;
 mod encoder;
 mod json;
 mod log;
@@ -26,8 +27,9 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+pub use codec::{Codec, Compression, Digest, DigestKind, decompress};
 pub use encoder::Encoder;
-pub use log_group::{Envelope, GroupCloser, LogGroup, Tag, decompress};
+pub use log_group::{Envelope, GroupCloser, LogGroup, Tag};
 pub use mapping::{ArrayRule, HeaderRule, KeyRule, Mapping, OversizeRule, SourceRule, TopicRule};
 pub use reader::{LogGroupError, LogGroupReader, LogReader};
 pub use time::TimeWindow;

@@ -1,21 +1,19 @@
-//! LogGroups: closing pieces into one (the Log Service's `LogGroup` message), and decompressing one.
+//! LogGroups: closing pieces into one (the Log Service's `LogGroup` message).
 //!
-//! The wire's layout is drawn in [`wire`](super::wire); reading it back is left to [`reader`](super::reader).
+//! The wire's layout is drawn in [`wire`](super::wire). How the protobuf is compressed and hashed is left to
+//! [`codec`](super::codec), reading it back to [`reader`](super::reader).
 
+use super::Piece;
+use super::codec::{BUFFER_BYTES_MAX, Codec, Compressor, Digest};
 use super::wire::{LOG_TAG, SOURCE, TOPIC, put_delimited, put_pair};
-use super::{LogGroupError, Piece};
 
-/// Capacity that a closer's buffers keep from group to group; more only served an unusual group.
-const BUFFER_BYTES_MAX: usize = 4 << 20;
-
-/// Most bytes that one byte of an LZ4 block can stand for (a match length is continued by bytes of 255).
-const LZ4_RATIO_MAX: usize = 255;
-
-/// A complete LogGroup: protobuf, compressed as one raw LZ4 block.
+/// A complete LogGroup: protobuf, ready to be sent or stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogGroup {
-    /// One block without frame or size prefix.
-    pub lz4: Vec<u8>,
+    /// Compressed as the backend wants it.
+    pub body: Vec<u8>,
+    /// Of the body, where the backend wants one.
+    pub digest: Option<Digest>,
     /// Bytes of the protobuf.
     pub raw_bytes: u32,
     pub log_count: u32,
@@ -57,15 +55,24 @@ impl Envelope<'_> {
 }
 
 /// Closes groups one after another; its buffers are reused.
-#[derive(Default)]
 pub struct GroupCloser {
+    codec: Codec,
+    compressor: Compressor,
     raw: Vec<u8>,
-    compressed: Vec<u8>,
 }
 
 impl GroupCloser {
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(codec: Codec) -> Self {
+        Self {
+            codec,
+            compressor: Compressor::new(codec.compression),
+            raw: Vec::new(),
+        }
+    }
+
+    /// What it does to the protobuf of each group.
+    pub fn codec(&self) -> Codec {
+        self.codec
     }
 
     /// Makes a complete group of pieces that share project, Logstore and envelope; at least one.
@@ -101,29 +108,16 @@ impl GroupCloser {
 
     fn group(&mut self, raw: &[u8], pieces: &[Piece]) -> LogGroup {
         let times = |time: fn(&Piece) -> u32| pieces.iter().map(time);
+        let body = self.compressor.compress(raw);
         LogGroup {
-            lz4: self.compress(raw),
+            digest: self.codec.digest.map(|kind| kind.of(&body)),
+            body,
             // Pieces are cut, and groups filled, far below 4 GiB.
             raw_bytes: u32::try_from(raw.len()).expect("a group is under 4 GiB"),
             log_count: pieces.iter().map(|piece| piece.log_count).sum(),
             time_min: times(|piece| piece.time_min).min().unwrap_or_default(),
             time_max: times(|piece| piece.time_max).max().unwrap_or_default(),
         }
-    }
-
-    /// Goes through a buffer of the worst case's size, so that the block itself takes no more than it needs.
-    fn compress(&mut self, raw: &[u8]) -> Vec<u8> {
-        let worst = lz4_flex::block::get_maximum_output_size(raw.len());
-        if self.compressed.len() < worst {
-            self.compressed.resize(worst, 0);
-        }
-        // It fails only on a buffer below the size just computed.
-        let len = lz4_flex::block::compress_into(raw, &mut self.compressed)
-            .expect("the buffer holds the worst case");
-        let block = self.compressed[..len].to_vec();
-        self.compressed.truncate(BUFFER_BYTES_MAX);
-        self.compressed.shrink_to(BUFFER_BYTES_MAX);
-        block
     }
 
     fn keep(&mut self, mut raw: Vec<u8>) {
@@ -133,29 +127,4 @@ impl GroupCloser {
             self.raw = raw;
         }
     }
-}
-
-/// Decompresses one raw LZ4 block of exactly `raw_bytes`. What the caller takes for `raw_bytes` bounds the memory
-/// used; a size that the block cannot have is refused before any is taken.
-///
-/// # Errors
-/// [`LogGroupError::ImpossibleSize`], [`LogGroupError::BadBlock`], [`LogGroupError::WrongSize`].
-pub fn decompress(lz4: &[u8], raw_bytes: usize) -> Result<Vec<u8>, LogGroupError> {
-    let lz4_bytes = lz4.len();
-    if raw_bytes > lz4_bytes.saturating_mul(LZ4_RATIO_MAX) {
-        return Err(LogGroupError::ImpossibleSize {
-            lz4_bytes,
-            raw_bytes,
-        });
-    }
-    let mut raw = vec![0; raw_bytes];
-    let found =
-        lz4_flex::block::decompress_into(lz4, &mut raw).map_err(|_| LogGroupError::BadBlock)?;
-    if found != raw_bytes {
-        return Err(LogGroupError::WrongSize {
-            found,
-            expected: raw_bytes,
-        });
-    }
-    Ok(raw)
 }

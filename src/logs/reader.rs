@@ -1,18 +1,18 @@
 //! Reading a LogGroup's protobuf back: for the embedded store, its HTTP interface and `sluice logs`.
 //!
 //! All text is borrowed, nothing is taken on the sender's word, and fields that are not known are skipped. The wire's
-//! layout is drawn in [`wire`](super::wire); decompressing comes before and is left to [`log_group`](super::log_group).
+//! layout is drawn in [`wire`](super::wire); decompressing comes before and is left to [`codec`](super::codec).
 
 use super::wire::{CONTENT, KEY, LOG_TAG, LOGS, SOURCE, TIME, TIME_NS, TOPIC, VALUE};
 
 /// Why bytes are not a LogGroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LogGroupError {
-    #[error("a block of {lz4_bytes} bytes cannot hold {raw_bytes}")]
-    ImpossibleSize { lz4_bytes: usize, raw_bytes: usize },
-    #[error("the LZ4 block is damaged")]
-    BadBlock,
-    #[error("the block holds {found} bytes and not {expected}")]
+    #[error("a body of {body_bytes} bytes cannot hold {raw_bytes}")]
+    ImpossibleSize { body_bytes: usize, raw_bytes: usize },
+    #[error("the compressed body is damaged")]
+    BadBody,
+    #[error("the body holds {found} bytes and not {expected}")]
     WrongSize { found: usize, expected: usize },
     #[error("a protobuf field ends early")]
     Truncated,
@@ -44,7 +44,7 @@ impl<'a> LogGroupReader<'a> {
     /// Checks the whole group, so that walking over it cannot fail.
     ///
     /// # Errors
-    /// All of [`LogGroupError`] but those of the compressed block.
+    /// All of [`LogGroupError`] but those of the compressed body.
     pub fn new(raw: &'a [u8]) -> Result<Self, LogGroupError> {
         let message = Message(raw);
         let (mut topic, mut source) = ("", "");
