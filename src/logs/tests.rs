@@ -2,6 +2,7 @@
 //! Service's messages by `prost` as the reader that does not share our mistakes.
 
 mod agents;
+mod apart;
 mod hostile;
 mod json;
 mod protobuf;
