@@ -7,6 +7,7 @@ mod hostile;
 mod json;
 mod protobuf;
 mod rules;
+mod sdk;
 mod vectors;
 
 use prost::Message;

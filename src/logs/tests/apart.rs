@@ -16,7 +16,7 @@ const WEEK: TimeWindow = TimeWindow {
     future_seconds_max: 840,
 };
 
-fn closer_of(compression: Compression) -> GroupCloser {
+pub(super) fn closer_of(compression: Compression) -> GroupCloser {
     GroupCloser::new(Codec {
         compression,
         digest: Some(DigestKind::Md5),
@@ -45,7 +45,7 @@ fn compression() -> impl Strategy<Value = Compression> {
 }
 
 /// Any group of ours, with its closer's compression.
-fn group() -> impl Strategy<Value = (LogGroup, Compression)> {
+pub(super) fn group() -> impl Strategy<Value = (LogGroup, Compression)> {
     let tags = prop::collection::vec(("[a-z]{1,8}", "[a-z]{0,8}"), 0..3);
     let envelope = ("[a-z]{0,8}", "[0-9.]{0,8}", tags);
     let logs = prop::collection::vec(batch(), 1..3);
