@@ -30,6 +30,9 @@ mod signed;
 mod trust;
 mod upstream;
 
+#[cfg(test)]
+mod tests;
+
 pub use call::Payload;
 pub use connect::{Proxy, ProxyError};
 pub use endpoint::{ConnectAddress, Endpoint, EndpointError};

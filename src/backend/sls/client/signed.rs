@@ -137,12 +137,21 @@ fn into_map(headers: Headers<'_>) -> Result<HeaderMap, CallError> {
     let mut map = HeaderMap::with_capacity(headers.len());
     for (name, value) in headers {
         // Only what a client logged in with can hold such bytes.
-        let mut value = HeaderValue::from_str(&value)
-            .map_err(|_| CallError::unsent(refused(name), "characters that no key has"))?;
+        let Some(mut value) = header_value(&value) else {
+            return Err(CallError::unsent(
+                refused(name),
+                "characters that no key has",
+            ));
+        };
         value.set_sensitive(matches!(name, AUTHORIZATION | TOKEN));
         map.insert(HeaderName::from_static(name), value);
     }
     Ok(map)
+}
+
+/// Visible ASCII and blanks: whatever else a header may hold, front ends disagree on it.
+fn header_value(text: &str) -> Option<HeaderValue> {
+    HeaderValue::from_str(text).ok().filter(|_| text.is_ascii())
 }
 
 fn refused(header: &str) -> Kind {
