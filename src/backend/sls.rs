@@ -3,4 +3,4 @@
 pub mod client;
 pub mod config;
 
-pub use config::Config;
+pub use config::{Config, NetworkError, Projects, Route};

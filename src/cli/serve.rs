@@ -95,7 +95,9 @@ pub async fn start(
 }
 
 fn open_store(config: &config::Backend) -> Result<Arc<Embedded>, Failure> {
-    let config::Backend::Embedded(store) = config;
+    let config::Backend::Embedded(store) = config else {
+        return Err(Failure::Usage("backend = \"sls\" is not joined yet".into()));
+    };
     tracing::info!(
         data_dir = %store.data_dir.display(),
         retention_seconds = store.retention_age.as_secs(),
