@@ -41,7 +41,7 @@ mod levels;
 mod put;
 mod standing;
 
-pub use config::Config;
+pub use config::{Config, Projects, Route};
 
 /// The Log Service takes logs of the last seven days, and up to 15 minutes ahead; less what clocks and queues may be off.
 const WINDOW: TimeWindow = TimeWindow {

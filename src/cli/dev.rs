@@ -190,7 +190,9 @@ fn applied(mut config: Config, arguments: &DevArguments, hosts: &[String]) -> Co
 
 /// Would a key that everybody can read face a network?
 fn endangered(config: &Config) -> bool {
-    let Backend::Embedded(store) = &config.backend;
+    let Backend::Embedded(store) = &config.backend else {
+        return false;
+    };
     let mut keys = store.projects.iter().flat_map(|project| &project.keys);
     let mut listeners = config.listeners.iter();
     keys.any(|key| key.secret.expose() == PUBLISHED_SECRET)

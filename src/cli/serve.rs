@@ -16,7 +16,6 @@ use crate::backend::embedded::Embedded;
 use crate::backend::embedded::writer::Counters;
 use crate::catalog;
 use crate::config::{self, Config, SpreadMode};
-use crate::failure::NetworkError;
 use crate::ingest;
 use crate::records;
 use crate::server::limits::Limits;
@@ -96,7 +95,9 @@ pub async fn start(
 }
 
 fn open_store(config: &config::Backend) -> Result<Arc<Embedded>, Failure> {
-    let config::Backend::Embedded(store) = config;
+    let config::Backend::Embedded(store) = config else {
+        return Err(Failure::Usage("backend = \"sls\" is not joined yet".into()));
+    };
     tracing::info!(
         data_dir = %store.data_dir.display(),
         retention_seconds = store.retention_age.as_secs(),
@@ -142,7 +143,7 @@ fn ingest_config(config: &Config) -> ingest::Config {
             decompressed_bytes_max: config.limits.decompressed_bytes_max,
             records_max: config.limits.records_per_batch_max,
         },
-        network_error: NetworkError::Safe,
+        network_error: config.network_error,
     }
 }
 

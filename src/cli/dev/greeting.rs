@@ -50,7 +50,9 @@ impl Prepared {
                 target.topic
             ),
         );
-        let Backend::Embedded(store) = &self.config.backend;
+        let Backend::Embedded(store) = &self.config.backend else {
+            return;
+        };
         let days = store.retention_age.as_secs() / 86_400;
         line(
             "kept",
@@ -96,7 +98,9 @@ impl Prepared {
 
     /// The first project with a key that may write.
     fn target(&self, bound: &[Bound]) -> Option<Target> {
-        let Backend::Embedded(store) = &self.config.backend;
+        let Backend::Embedded(store) = &self.config.backend else {
+            return None;
+        };
         let writable = |project: &&ProjectConfig| project.keys.iter().any(|key| key.rights.write);
         let project = store.projects.iter().find(writable)?;
         let key = project.keys.iter().find(|key| key.rights.write)?;
