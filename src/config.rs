@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::tenant::ProjectName;
 
+pub mod api;
 pub mod auth;
 pub mod certificate;
 pub mod embedded;
@@ -19,6 +20,7 @@ pub mod mapping;
 pub mod problem;
 pub mod units;
 
+pub use api::Api;
 pub use auth::{Auth, Log, LogFormat};
 pub use limits::Limits;
 pub use listeners::{Endpoint, Listener};
@@ -37,6 +39,8 @@ pub struct Config {
     pub spread: Spread,
     pub auth: Auth,
     pub backend: Backend,
+    /// `None`: the store has no HTTP API.
+    pub api: Option<Api>,
     pub log: Log,
 }
 
@@ -136,7 +140,7 @@ pub fn read(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
 
 /// Turns the text of `path` into a configuration. Problems are noted; with an error among them the result is not to be used.
 pub fn parse(path: &Path, text: &str, problems: &mut Problems<'_>) -> Option<Config> {
-    let file: File = match toml::from_str(text) {
+    let mut file: File = match toml::from_str(text) {
         Ok(file) => file,
         Err(error) => {
             problems.toml(&error);
@@ -149,6 +153,7 @@ pub fn parse(path: &Path, text: &str, problems: &mut Problems<'_>) -> Option<Con
     file.spread.check(problems);
     file.auth.check(problems);
     file.log.check(problems);
+    let api = file.embedded.take_api().convert(base, problems);
     Some(Config {
         file: path.to_owned(),
         listeners: listeners::convert(file.listeners, base, problems),
@@ -159,6 +164,7 @@ pub fn parse(path: &Path, text: &str, problems: &mut Problems<'_>) -> Option<Con
         backend: match file.backend {
             BackendName::Embedded => Backend::Embedded(file.embedded.convert(base, problems)),
         },
+        api,
         log: file.log,
     })
 }

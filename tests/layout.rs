@@ -17,6 +17,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("refusals", &[]),
     ("idempotence", &["records", "tenant"]),
     ("backend", &["logs", "tenant"]),
+    (
+        "api",
+        &["backend", "logs", "refusals", "signature", "tenant"],
+    ),
     ("spread", &["backend", "logs", "tenant"]),
     (
         "failure",

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::{Failure, ServeArguments};
+use crate::api::Api;
 use crate::backend::Backend;
 use crate::backend::embedded::Embedded;
 use crate::backend::embedded::writer::Counters;
@@ -25,6 +27,8 @@ use crate::session;
 use crate::telemetry;
 use crate::tenant::{Endpoint, Endpoints};
 
+mod api;
+
 /// How long writes may go on after the last connection has closed; those have been answered as uncertain.
 const AFTERMATH: Duration = Duration::from_secs(3);
 
@@ -34,6 +38,15 @@ pub struct Bound {
     /// The listener's name.
     pub name: String,
     pub address: SocketAddr,
+}
+
+/// Where clients may come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reachable {
+    /// In the order of the configuration.
+    pub listeners: Vec<Bound>,
+    /// Of the store's HTTP API, like `http://127.0.0.1:10080`.
+    pub api: Option<String>,
 }
 
 pub fn run(arguments: &ServeArguments) -> Result<(), Failure> {
@@ -53,10 +66,10 @@ pub(super) fn runtime() -> Result<Runtime, Failure> {
 }
 
 /// Runs the gateway until `stop`, then drains and closes the store. `ready` is told the bound addresses once clients may
-/// come, in the order of the configuration's listeners.
+/// come.
 pub async fn start(
     config: Config,
-    ready: impl FnOnce(&[Bound]),
+    ready: impl FnOnce(&Reachable),
     stop: impl Future<Output = ()>,
 ) -> Result<(), Failure> {
     let store = open_store(&config.backend)?;
@@ -74,24 +87,51 @@ pub async fn start(
         .iter()
         .map(listener)
         .collect::<Result<_, _>>()?;
-    let server = Server::bind(listeners, shared).await.map_err(|error| {
-        Failure::Runtime(format!(
-            "{error}; stop what uses the port or choose another"
-        ))
-    })?;
-    let bound: Vec<Bound> = server
+    let server = Server::bind(listeners, shared).await.map_err(not_bound)?;
+    let api = api::bind(&config, &store).await?;
+    let listeners = server
         .addresses()
         .map(|(name, address)| Bound {
             name: name.to_owned(),
             address,
         })
         .collect();
-    ready(&bound);
+    ready(&Reachable {
+        listeners,
+        api: api.as_ref().map(|api| api::url(&config, api)),
+    });
+    let in_order = run_until(stop, server, api).await;
     // What its clients no longer wait for may still be under way: it gets a moment more.
-    let in_order = server.run(stop).await && timeout(AFTERMATH, ingest.drain()).await.is_ok();
+    let in_order = in_order && timeout(AFTERMATH, ingest.drain()).await.is_ok();
     backend.close().await;
     report(store.counters(), in_order);
     Ok(())
+}
+
+/// Serves on all sockets until `stop`, then drains them side by side. True: all went in order.
+async fn run_until(stop: impl Future<Output = ()>, server: Server, api: Option<Api>) -> bool {
+    let (stopping, mut stopped) = watch::channel(false);
+    let stop = async {
+        stop.await;
+        let _ = stopping.send(true);
+    };
+    let stop_api = async {
+        let _ = stopped.wait_for(|stop| *stop).await;
+    };
+    let served_api = async {
+        match api {
+            Some(api) => api.run(stop_api).await,
+            None => true,
+        }
+    };
+    let (served, served_api) = tokio::join!(server.run(stop), served_api);
+    served && served_api
+}
+
+fn not_bound(error: std::io::Error) -> Failure {
+    Failure::Runtime(format!(
+        "{error}; stop what uses the port or choose another"
+    ))
 }
 
 fn open_store(config: &config::Backend) -> Result<Arc<Embedded>, Failure> {
