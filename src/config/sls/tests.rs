@@ -279,6 +279,10 @@ fn times_and_counts_have_bounds() {
         ("connect-timeout = \"21s\"", "sls.connect-timeout"),
         ("linger-min = \"21ms\"", "sls.linger-min"),
         ("linger-max = \"1001ms\"", "sls.linger-max"),
+        (
+            "linger-min = \"0ms\"\nlinger-max = \"0ms\"",
+            "sls.linger-max",
+        ),
         ("shards-refresh = \"0s\"", "sls.shards-refresh"),
         ("key-grace = \"25h\"", "sls.key-grace"),
         ("writes-per-logstore = 0", "sls.writes-per-logstore"),
