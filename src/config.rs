@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use crate::failure::NetworkError;
 use crate::tenant::ProjectName;
 
 pub mod auth;
@@ -38,6 +39,8 @@ pub struct Config {
     pub spread: Spread,
     pub auth: Auth,
     pub backend: Backend,
+    /// Of use only where the Log Service lies behind a network.
+    pub network_error: NetworkError,
     pub log: Log,
 }
 
@@ -167,6 +170,7 @@ pub fn parse(path: &Path, text: &str, problems: &mut Problems<'_>) -> Option<Con
         spread: file.spread,
         auth: file.auth,
     };
+    let network_error = file.sls.network_error;
     let backend = match file.backend {
         BackendName::Embedded => Backend::Embedded(file.embedded.convert(base, problems)),
         BackendName::Sls => Backend::Sls(file.sls.convert(base, &rest, problems)),
@@ -179,6 +183,7 @@ pub fn parse(path: &Path, text: &str, problems: &mut Problems<'_>) -> Option<Con
         spread: file.spread,
         auth: file.auth,
         backend,
+        network_error,
         log: file.log,
     })
 }

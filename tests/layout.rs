@@ -65,7 +65,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "config",
         &[
-            "tenant", "logs", "session", "records", "backend", "catalog", "ingest", "server",
+            "tenant", "logs", "session", "records", "backend", "catalog", "failure", "ingest",
+            "server",
         ],
     ),
     ("telemetry", &["config"]),

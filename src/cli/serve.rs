@@ -143,6 +143,7 @@ fn ingest_config(config: &Config) -> ingest::Config {
             decompressed_bytes_max: config.limits.decompressed_bytes_max,
             records_max: config.limits.records_per_batch_max,
         },
+        network_error: config.network_error,
     }
 }
 

@@ -15,7 +15,8 @@ use super::mapping::{Spread, SpreadMode};
 use super::problem::Problems;
 use super::units::period;
 use crate::backend::sls::client::{Proxy, Settings, SignatureVersion};
-use crate::backend::sls::{Config, NetworkError, Route};
+use crate::backend::sls::{Config, Route};
+use crate::failure::NetworkError;
 use crate::logs::Compression;
 use crate::server::BadKey;
 use crate::tenant::Secret;
@@ -53,7 +54,7 @@ pub(super) struct SlsSection {
     shards_refresh: Duration,
     #[serde(with = "period")]
     key_grace: Duration,
-    network_error: NetworkError,
+    pub network_error: NetworkError,
     #[serde(deserialize_with = "secret")]
     proxy: Option<Secret>,
     ca_file: Option<PathBuf>,
@@ -121,7 +122,6 @@ impl SlsSection {
             writes_per_logstore_max: self.writes_per_logstore,
             shards_refresh: self.shards_refresh,
             key_grace: self.key_grace,
-            network_error: self.network_error,
         }
     }
 

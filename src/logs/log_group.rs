@@ -3,6 +3,8 @@
 //! The wire's layout is drawn in [`wire`](super::wire). How the protobuf is compressed and hashed is left to
 //! [`codec`](super::codec), reading it back to [`reader`](super::reader).
 
+use bytes::Bytes;
+
 use super::Piece;
 use super::codec::{BUFFER_BYTES_MAX, Codec, Compressor, Digest};
 use super::wire::{LOG_TAG, SOURCE, TOPIC, put_delimited, put_pair};
@@ -11,7 +13,7 @@ use super::wire::{LOG_TAG, SOURCE, TOPIC, put_delimited, put_pair};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogGroup {
     /// Compressed as the backend wants it.
-    pub body: Vec<u8>,
+    pub body: Bytes,
     /// Of the body, where the backend wants one.
     pub digest: Option<Digest>,
     /// Bytes of the protobuf.
@@ -77,12 +79,21 @@ impl GroupCloser {
 
     /// Makes a complete group of pieces that share project, Logstore and envelope; at least one.
     /// A single piece is not copied.
-    pub fn close(&mut self, mut pieces: Vec<Piece>, envelope: &Envelope<'_>) -> LogGroup {
+    pub fn close(&mut self, pieces: Vec<Piece>, envelope: &Envelope<'_>) -> LogGroup {
+        self.close_with(pieces, |raw| envelope.put(raw))
+    }
+
+    /// As [`close`](Self::close), with whatever `put_envelope` writes behind the logs.
+    pub(super) fn close_with(
+        &mut self,
+        mut pieces: Vec<Piece>,
+        put_envelope: impl FnOnce(&mut Vec<u8>),
+    ) -> LogGroup {
         let [piece] = pieces.as_mut_slice() else {
-            return self.close_joined(&pieces, envelope);
+            return self.close_joined(&pieces, put_envelope);
         };
         let mut raw = std::mem::take(&mut piece.logs);
-        envelope.put(&mut raw);
+        put_envelope(&mut raw);
         let group = self.group(&raw, &pieces);
         self.keep(raw);
         group
@@ -93,14 +104,18 @@ impl GroupCloser {
         std::mem::take(&mut self.raw)
     }
 
-    fn close_joined(&mut self, pieces: &[Piece], envelope: &Envelope<'_>) -> LogGroup {
+    fn close_joined(
+        &mut self,
+        pieces: &[Piece],
+        put_envelope: impl FnOnce(&mut Vec<u8>),
+    ) -> LogGroup {
         let mut raw = std::mem::take(&mut self.raw);
         let logs: usize = pieces.iter().map(|piece| piece.logs.len()).sum();
         raw.reserve(logs);
         for piece in pieces {
             raw.extend_from_slice(&piece.logs);
         }
-        envelope.put(&mut raw);
+        put_envelope(&mut raw);
         let group = self.group(&raw, pieces);
         self.keep(raw);
         group
@@ -111,7 +126,7 @@ impl GroupCloser {
         let body = self.compressor.compress(raw);
         LogGroup {
             digest: self.codec.digest.map(|kind| kind.of(&body)),
-            body,
+            body: body.into(),
             // Pieces are cut, and groups filled, far below 4 GiB.
             raw_bytes: u32::try_from(raw.len()).expect("a group is under 4 GiB"),
             log_count: pieces.iter().map(|piece| piece.log_count).sum(),

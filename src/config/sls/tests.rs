@@ -4,7 +4,8 @@ use std::time::Duration;
 use super::super::{Backend, ConfigError, Problem, load, load_store};
 use super::projects::is_private;
 use crate::backend::sls::client::SignatureVersion;
-use crate::backend::sls::{Config, NetworkError, Projects, Route};
+use crate::backend::sls::{Config, Projects, Route};
+use crate::failure::NetworkError;
 use crate::logs::Compression;
 use crate::tenant::ProjectName;
 
@@ -24,10 +25,14 @@ fn folder() -> tempfile::TempDir {
     dir
 }
 
-fn load_text(dir: &Path, text: &str) -> Result<Config, ConfigError> {
+fn load_whole(dir: &Path, text: &str) -> Result<super::super::Config, ConfigError> {
     let path = dir.join("sluice.toml");
     std::fs::write(&path, text).unwrap();
-    match load(&path)?.backend {
+    load(&path)
+}
+
+fn load_text(dir: &Path, text: &str) -> Result<Config, ConfigError> {
+    match load_whole(dir, text)?.backend {
         Backend::Sls(config) => Ok(config),
         Backend::Embedded(_) => panic!("another backend"),
     }
@@ -106,6 +111,8 @@ fn every_setting_reaches_the_backend() {
         "region = \"cn-hangzhou\"\nsigning-region = \"eu-1\"\n# On",
         1,
     );
+    let whole = load_whole(folder().path(), &text).unwrap();
+    assert_eq!(whole.network_error, NetworkError::Published);
     let config = loaded(&text);
     assert_eq!(config.client.signature, SignatureVersion::V4);
     assert_eq!(config.client.compression, Compression::Zstd);
@@ -123,7 +130,6 @@ fn every_setting_reaches_the_backend() {
     assert_eq!(config.writes_per_logstore_max, 3);
     assert_eq!(config.shards_refresh, Duration::from_secs(300));
     assert_eq!(config.key_grace, Duration::ZERO);
-    assert_eq!(config.network_error, NetworkError::Published);
     assert!(config.verify_logins);
 
     let by_partition = format!("{EXAMPLE}\n[spread]\nmode = \"by-partition\"\n");

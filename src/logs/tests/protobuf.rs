@@ -64,11 +64,11 @@ fn sent() -> impl Strategy<Value = Sent> {
     })
 }
 
-fn batch() -> impl Strategy<Value = Vec<Sent>> {
+pub(super) fn batch() -> impl Strategy<Value = Vec<Sent>> {
     prop::collection::vec(sent(), 1..12)
 }
 
-fn gateway() -> impl Strategy<Value = Gateway> {
+pub(super) fn gateway() -> impl Strategy<Value = Gateway> {
     let key = prop::sample::select(vec![KeyRule::Field, KeyRule::FieldName, KeyRule::Drop]);
     let headers = prop::sample::select(vec![None, Some(""), Some("h.")]);
     let client_ip = prop::sample::select(vec![None, Some("192.0.2.7")]);
@@ -267,7 +267,7 @@ proptest! {
             prop_assert_eq!(zstd::decode_all(&*by_zstd.body).unwrap(), raw.unwrap());
             prop_assert_eq!(by_lz4.digest, None);
             prop_assert_eq!(by_zstd.digest, digest.map(|kind| kind.of(&by_zstd.body)));
-            let rest = |group: LogGroup| LogGroup { body: Vec::new(), digest: None, ..group };
+            let rest = |group: LogGroup| LogGroup { body: Vec::new().into(), digest: None, ..group };
             prop_assert_eq!(rest(by_lz4), rest(by_zstd));
         }
     }
