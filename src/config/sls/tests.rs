@@ -280,7 +280,10 @@ fn settings_that_contradict_each_other_are_refused() {
 #[test]
 fn times_and_counts_have_bounds() {
     for (line, key) in [
-        ("request-timeout = \"0s\"\nconnect-timeout = \"0s\"", ""),
+        (
+            "request-timeout = \"500ms\"\nconnect-timeout = \"200ms\"",
+            "sls.request-timeout",
+        ),
         ("request-timeout = \"61s\"", "sls.request-timeout"),
         ("connect-timeout = \"21s\"", "sls.connect-timeout"),
         ("linger-min = \"21ms\"", "sls.linger-min"),
@@ -294,10 +297,7 @@ fn times_and_counts_have_bounds() {
         ("writes-per-logstore = 0", "sls.writes-per-logstore"),
         ("writes-per-logstore = 257", "sls.writes-per-logstore"),
     ] {
-        match key {
-            "" => drop(load_text(folder().path(), &with(line)).unwrap_err()),
-            key => check(&with(line), key, "out of range"),
-        }
+        check(&with(line), key, "out of range");
     }
 }
 
