@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::failure::NetworkError;
 use crate::tenant::ProjectName;
 
+pub mod api;
 pub mod auth;
 pub mod certificate;
 pub mod embedded;
@@ -21,6 +22,7 @@ pub mod problem;
 pub mod sls;
 pub mod units;
 
+pub use api::Api;
 pub use auth::{Auth, Log, LogFormat};
 pub use limits::Limits;
 pub use listeners::{Endpoint, Listener};
@@ -41,6 +43,8 @@ pub struct Config {
     pub backend: Backend,
     /// Of use only where the Log Service lies behind a network.
     pub network_error: NetworkError,
+    /// `None`: the store has no HTTP API.
+    pub api: Option<Api>,
     pub log: Log,
 }
 
@@ -151,7 +155,7 @@ pub fn read(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
 
 /// Turns the text of `path` into a configuration. Problems are noted; with an error among them the result is not to be used.
 pub fn parse(path: &Path, text: &str, problems: &mut Problems<'_>) -> Option<Config> {
-    let file: File = match toml::from_str(text) {
+    let mut file: File = match toml::from_str(text) {
         Ok(file) => file,
         Err(error) => {
             problems.toml(&error);
@@ -170,6 +174,7 @@ pub fn parse(path: &Path, text: &str, problems: &mut Problems<'_>) -> Option<Con
         spread: file.spread,
         auth: file.auth,
     };
+    let api = file.embedded.take_api().convert(base, problems);
     let network_error = file.sls.network_error;
     let backend = match file.backend {
         BackendName::Embedded => Backend::Embedded(file.embedded.convert(base, problems)),
@@ -184,6 +189,7 @@ pub fn parse(path: &Path, text: &str, problems: &mut Problems<'_>) -> Option<Con
         auth: file.auth,
         backend,
         network_error,
+        api,
         log: file.log,
     })
 }

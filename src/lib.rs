@@ -26,6 +26,7 @@
 //!
 //! [`config`] reads the configuration, [`telemetry`] sets up logging and [`cli`] joins the parts into commands.
 
+pub mod api;
 pub mod backend;
 pub mod catalog;
 pub mod cli;

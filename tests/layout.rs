@@ -16,7 +16,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("memory", &["tenant"]),
     ("refusals", &[]),
     ("idempotence", &["records", "tenant"]),
-    ("backend", &["signature", "logs", "tenant"]),
+    ("backend", &["signature", "logs", "refusals", "tenant"]),
+    (
+        "api",
+        &["backend", "logs", "refusals", "signature", "tenant"],
+    ),
     ("spread", &["backend", "logs", "tenant"]),
     (
         "failure",

@@ -124,6 +124,7 @@ fn the_reference_file_has_every_key_and_no_other() {
     known.extend(fields::<Auth>());
     known.extend(fields::<Log>());
     known.extend(fields::<embedded::EmbeddedSection>());
+    known.extend(fields::<api::ApiSection>());
     known.extend(fields::<embedded::ProjectSection>());
     known.extend(fields::<embedded::KeySection>());
     known.extend(fields::<embedded::LogstoreSection>());
@@ -332,6 +333,66 @@ fn a_key_of_another_certificate_is_refused() {
         found[0].contains("does not belong to the certificate"),
         "{found:?}"
     );
+}
+
+/// The reference with these lines in its section on the API, or the problems of that.
+fn with_api(lines: &str) -> Result<Option<Api>, Vec<String>> {
+    let dir = folder();
+    let text = REFERENCE.replace("#address = \"127.0.0.1:10080\"", lines);
+    assert_ne!(text, REFERENCE);
+    match load_text(dir.path(), &text) {
+        Ok(config) => Ok(config.api),
+        Err(error) => Err(error.0.iter().map(Problem::to_string).collect()),
+    }
+}
+
+#[test]
+fn the_api_is_off_without_an_address() {
+    assert!(with_api("").is_ok_and(|api| api.is_none()));
+    let api = with_api("address = \"127.0.0.1:10080\"").unwrap().unwrap();
+    assert_eq!(api.address.to_string(), "127.0.0.1:10080");
+    assert_eq!(api.region, "local");
+    assert!(api.certified.is_none() && !api.check_times);
+}
+
+#[test]
+fn an_api_that_faces_a_network_takes_a_certificate_or_an_explicit_word() {
+    let check = |lines: &str, part: &str| {
+        let found = with_api(lines).unwrap_err();
+        assert!(found.iter().any(|line| line.contains(part)), "{found:?}");
+    };
+    let open = "address = \"0.0.0.0:10080\"\n";
+    check(open, "embedded.api.address: 0.0.0.0:10080 faces a network");
+    check(open, "or set allow-plain-http = true");
+    let certificate = "certificate = \"tls/internet.pem\"\n";
+    check(
+        &format!("{open}{certificate}"),
+        "certificate and key belong together",
+    );
+    check(
+        &format!("{open}{certificate}key = \"tls/intranet.key\""),
+        "does not belong to the certificate",
+    );
+    check(
+        "address = \"somewhere\"",
+        "is not an IP address with a port",
+    );
+    let https = with_api(&format!("{open}{certificate}key = \"tls/internet.key\""));
+    assert!(https.unwrap().unwrap().certified.is_some());
+    let text = format!("{open}#");
+    let dir = folder();
+    let plain = REFERENCE
+        .replace("#address = \"127.0.0.1:10080\"", &text)
+        .replace("allow-plain-http = false", "allow-plain-http = true");
+    assert!(load_text(dir.path(), &plain).unwrap().api.is_some());
+}
+
+#[test]
+fn the_apis_defaults_are_the_codes() {
+    let written: File = toml::from_str(REFERENCE).unwrap();
+    let bare: File = toml::from_str("").unwrap();
+    let [mut written, mut bare] = [written, bare].map(|file| file.embedded);
+    assert_eq!(written.take_api(), bare.take_api());
 }
 
 proptest::proptest! {
