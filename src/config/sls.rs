@@ -138,7 +138,7 @@ impl SlsSection {
             ),
             ("linger-min", self.linger_min, ms(0), self.linger_max),
             // A Kafka client waits for its answer all the while.
-            ("linger-max", self.linger_max, ms(0), second),
+            ("linger-max", self.linger_max, ms(1), second),
             ("shards-refresh", self.shards_refresh, second, 3600 * second),
             ("key-grace", self.key_grace, ms(0), 86_400 * second),
         ] {

@@ -280,20 +280,24 @@ fn settings_that_contradict_each_other_are_refused() {
 #[test]
 fn times_and_counts_have_bounds() {
     for (line, key) in [
-        ("request-timeout = \"0s\"\nconnect-timeout = \"0s\"", ""),
+        (
+            "request-timeout = \"500ms\"\nconnect-timeout = \"200ms\"",
+            "sls.request-timeout",
+        ),
         ("request-timeout = \"61s\"", "sls.request-timeout"),
         ("connect-timeout = \"21s\"", "sls.connect-timeout"),
         ("linger-min = \"21ms\"", "sls.linger-min"),
         ("linger-max = \"1001ms\"", "sls.linger-max"),
+        (
+            "linger-min = \"0ms\"\nlinger-max = \"0ms\"",
+            "sls.linger-max",
+        ),
         ("shards-refresh = \"0s\"", "sls.shards-refresh"),
         ("key-grace = \"25h\"", "sls.key-grace"),
         ("writes-per-logstore = 0", "sls.writes-per-logstore"),
         ("writes-per-logstore = 257", "sls.writes-per-logstore"),
     ] {
-        match key {
-            "" => drop(load_text(folder().path(), &with(line)).unwrap_err()),
-            key => check(&with(line), key, "out of range"),
-        }
+        check(&with(line), key, "out of range");
     }
 }
 
