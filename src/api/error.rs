@@ -8,9 +8,9 @@ use super::limits::{
     BODY_BYTES_MAX, CLOCK_SKEW_MAX_S, KEY_BYTES_MAX, LOGS_MAX, RAW_BYTES_MAX, TEXT_BYTES_MAX,
     VALUE_BYTES_MAX,
 };
-use crate::backend::PutError;
 use crate::backend::embedded::reader::ReadError;
 use crate::backend::embedded::service::CreateError;
+use crate::backend::{PutError, SetError};
 use crate::logs::LogGroupError;
 use crate::signature::http_date;
 use crate::tenant::{LogstoreName, ProjectName};
@@ -200,13 +200,14 @@ impl Error {
     }
 
     /// Of a write to this place.
-    pub fn of_put(error: PutError, project: &ProjectName, logstore: &LogstoreName) -> Self {
+    pub fn of_put(error: SetError, project: &ProjectName, logstore: &LogstoreName) -> Self {
         match error {
-            PutError::NotStored(reason) => Self::NotStored(reason),
-            PutError::Uncertain(_) => Self::Uncertain,
-            PutError::NoProject => Self::NoProject(project.to_string()),
-            PutError::NoLogstore => Self::NoLogstore(logstore.to_string()),
-            PutError::Unauthorized => Self::Unauthorized("the key may not write"),
+            SetError::Whole(PutError::NotStored(reason)) => Self::NotStored(reason),
+            SetError::Whole(PutError::NoProject) => Self::NoProject(project.to_string()),
+            SetError::Whole(PutError::NoLogstore) => Self::NoLogstore(logstore.to_string()),
+            SetError::Whole(PutError::Unauthorized) => Self::Unauthorized("the key may not write"),
+            // The embedded store says nothing else, and stores a set whole or not at all.
+            SetError::Whole(_) | SetError::Each(_) => Self::Uncertain,
         }
     }
 

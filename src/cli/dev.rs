@@ -199,7 +199,9 @@ fn applied(mut config: Config, arguments: &DevArguments, hosts: &[String]) -> Co
 
 /// Would a key that everybody can read face a network?
 fn endangered(config: &Config) -> bool {
-    let Backend::Embedded(store) = &config.backend;
+    let Backend::Embedded(store) = &config.backend else {
+        return false;
+    };
     let mut keys = store.projects.iter().flat_map(|project| &project.keys);
     let listeners = config.listeners.iter().map(|listener| listener.address);
     let mut addresses = listeners.chain(config.api.as_ref().map(|api| api.address));

@@ -14,8 +14,9 @@ use tokio::time::timeout;
 use super::{Failure, ServeArguments};
 use crate::api::Api;
 use crate::backend::Backend;
-use crate::backend::embedded::Embedded;
 use crate::backend::embedded::writer::Counters;
+use crate::backend::embedded::{self, Embedded};
+use crate::backend::sls::Sls;
 use crate::catalog;
 use crate::config::{self, Config, SpreadMode};
 use crate::ingest;
@@ -72,8 +73,8 @@ pub async fn start(
     ready: impl FnOnce(&Reachable),
     stop: impl Future<Output = ()>,
 ) -> Result<(), Failure> {
-    let store = open_store(&config.backend)?;
-    let backend: Arc<dyn Backend> = Arc::clone(&store) as _;
+    let opened = open(&config.backend)?;
+    let backend = opened.backend();
     let shared = Shared::start(
         Arc::clone(&backend),
         ingest_config(&config),
@@ -88,7 +89,10 @@ pub async fn start(
         .map(listener)
         .collect::<Result<_, _>>()?;
     let server = Server::bind(listeners, shared).await.map_err(not_bound)?;
-    let api = api::bind(&config, &store).await?;
+    let api = match &opened {
+        Opened::Embedded(store) => api::bind(&config, store).await?,
+        Opened::Sls(_) => None,
+    };
     let listeners = server
         .addresses()
         .map(|(name, address)| Bound {
@@ -104,7 +108,10 @@ pub async fn start(
     // What its clients no longer wait for may still be under way: it gets a moment more.
     let in_order = in_order && timeout(AFTERMATH, ingest.drain()).await.is_ok();
     backend.close().await;
-    report(store.counters(), in_order);
+    match &opened {
+        Opened::Embedded(store) => report(store.counters(), in_order),
+        Opened::Sls(_) => tracing::info!(in_order, "stopped"),
+    }
     Ok(())
 }
 
@@ -134,8 +141,41 @@ fn not_bound(error: std::io::Error) -> Failure {
     ))
 }
 
-fn open_store(config: &config::Backend) -> Result<Arc<Embedded>, Failure> {
-    let config::Backend::Embedded(store) = config;
+/// Where logs go.
+enum Opened {
+    Embedded(Arc<Embedded>),
+    Sls(Arc<Sls>),
+}
+
+impl Opened {
+    fn backend(&self) -> Arc<dyn Backend> {
+        match self {
+            Self::Embedded(store) => Arc::clone(store) as _,
+            Self::Sls(service) => Arc::clone(service) as _,
+        }
+    }
+}
+
+fn open(config: &config::Backend) -> Result<Opened, Failure> {
+    match config {
+        config::Backend::Embedded(store) => open_store(store).map(Opened::Embedded),
+        config::Backend::Sls(service) => {
+            let regions = service.client.endpoints.iter();
+            for endpoint in regions {
+                tracing::info!(
+                    region = &*endpoint.region,
+                    host = &*endpoint.host,
+                    "logs go to the Log Service"
+                );
+            }
+            Sls::new(service.clone())
+                .map(|service| Opened::Sls(Arc::new(service)))
+                .map_err(|error| Failure::Runtime(format!("cannot use the Log Service: {error}")))
+        }
+    }
+}
+
+fn open_store(store: &embedded::Config) -> Result<Arc<Embedded>, Failure> {
     tracing::info!(
         data_dir = %store.data_dir.display(),
         retention_seconds = store.retention_age.as_secs(),
@@ -181,6 +221,7 @@ fn ingest_config(config: &Config) -> ingest::Config {
             decompressed_bytes_max: config.limits.decompressed_bytes_max,
             records_max: config.limits.records_per_batch_max,
         },
+        network_error: config.network_error,
     }
 }
 

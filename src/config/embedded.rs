@@ -371,7 +371,7 @@ fn check_shards(count: u32, key: &str, problems: &mut Problems<'_>) {
 }
 
 /// Reads a secret so that no message can show it, not even the one about a secret written without quotes.
-fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Secret>, D::Error> {
+pub(super) fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Secret>, D::Error> {
     from.deserialize_any(SecretText).map(Some)
 }
 

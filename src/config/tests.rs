@@ -46,6 +46,13 @@ fn problems_after(from: &str, to: &str) -> Vec<String> {
         .collect()
 }
 
+fn store_of(config: &Config) -> &crate::backend::embedded::Config {
+    match &config.backend {
+        Backend::Embedded(store) => store,
+        Backend::Sls(_) => panic!("another backend"),
+    }
+}
+
 fn line_of(needle: &str) -> usize {
     REFERENCE.lines().position(|line| line == needle).unwrap() + 1
 }
@@ -56,7 +63,7 @@ fn the_reference_file_is_a_good_configuration() {
     let config = load_text(dir.path(), REFERENCE).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.listeners.len(), 2);
     assert_eq!(config.listeners[0].address.port(), 10012);
-    let Backend::Embedded(embedded) = &config.backend;
+    let embedded = store_of(&config);
     assert_eq!(embedded.data_dir, dir.path().join("data"));
     let key = &embedded.projects[0].keys[0];
     assert_eq!(key.secret, Secret::new("s3cret"));
@@ -74,6 +81,10 @@ fn the_reference_files_defaults_are_the_codes() {
     assert_eq!(written.auth, Auth::default());
     assert_eq!(written.log, Log::default());
     assert_eq!(written.backend, BackendName::default());
+
+    let mut bare = written.sls;
+    bare.endpoints.clear();
+    assert_eq!(bare, sls::SlsSection::default());
 
     let dir = folder();
     let base = dir.path();
@@ -97,9 +108,7 @@ fn the_reference_files_defaults_are_the_codes() {
         short = short.replacen(line, "\n", 1);
     }
     let short = load_text(base, &short).unwrap();
-    let Backend::Embedded(a) = full.backend;
-    let Backend::Embedded(b) = short.backend;
-    assert_eq!(a, b);
+    assert_eq!(store_of(&full), store_of(&short));
     assert!(!short.listeners[0].strict_sni);
 }
 
@@ -119,6 +128,8 @@ fn the_reference_file_has_every_key_and_no_other() {
     known.extend(fields::<embedded::ProjectSection>());
     known.extend(fields::<embedded::KeySection>());
     known.extend(fields::<embedded::LogstoreSection>());
+    known.extend(fields::<sls::SlsSection>());
+    known.extend(fields::<sls::EndpointSection>());
 
     let written: BTreeSet<&str> = REFERENCE.lines().filter_map(key_of_line).collect();
     assert_eq!(written, known);
@@ -455,7 +466,7 @@ fn settings_without_default_are_taken_when_given() {
         Some("region-1.log.example.com")
     );
     assert_eq!(config.spread.partitions, Some(8));
-    let Backend::Embedded(embedded) = config.backend;
+    let embedded = store_of(&config);
     let logstores = embedded.projects[0].keys[0].logstores.as_ref().unwrap();
     assert_eq!(logstores[0].as_str(), "test-logstore-1");
 }

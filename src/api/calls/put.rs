@@ -1,5 +1,6 @@
 //! PutLogs: one LogGroup, checked, to one shard; answered when the store has it for good.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
@@ -96,7 +97,10 @@ fn open(
     };
     let checked = group::check(&raw, window)?;
     Ok(LogGroup {
-        lz4: block.unwrap_or_else(|| lz4_flex::block::compress(&raw)),
+        body: block
+            .unwrap_or_else(|| lz4_flex::block::compress(&raw))
+            .into(),
+        digest: None,
         raw_bytes: u32::try_from(raw.len()).map_err(|_| Error::GroupTooLarge)?,
         log_count: checked.log_count,
         time_min: checked.time_min,
@@ -134,12 +138,15 @@ async fn store(
         credentials: Arc::clone(&caller.key.credentials),
         region: Arc::clone(&service.region),
         endpoint: Arc::clone(&service.region),
+        // Limits by address are the API's own.
+        peer: Ipv4Addr::UNSPECIFIED.into(),
     };
     let placed = Placed {
         tenant: Arc::new(tenant),
         logstore: logstore.clone(),
         shard,
         group,
+        shares: Vec::new(),
     };
     let set = WriteSet {
         groups: vec![placed],

@@ -40,14 +40,16 @@ pub fn tenant_with(project_name: &str, id: &str, secret: &str) -> Arc<Tenant> {
         credentials,
         region: "cn-hangzhou".into(),
         endpoint: "cn-hangzhou.log.example.com".into(),
+        peer: std::net::Ipv4Addr::LOCALHOST.into(),
     })
 }
 
 /// A group of so many bytes, its logs' times around `time`.
 pub fn group(bytes: usize, time: u32) -> LogGroup {
-    let lz4 = (0..bytes).map(|at| (at * 31 + bytes) as u8).collect();
+    let body = (0..bytes).map(|at| (at * 31 + bytes) as u8).collect();
     LogGroup {
-        lz4,
+        body,
+        digest: None,
         raw_bytes: 2 * bytes as u32,
         log_count: 3,
         time_min: time,
@@ -63,10 +65,12 @@ pub fn set(logstore_name: &str, shard: u32, bytes: usize) -> WriteSet {
         logstore: logstore(logstore_name),
         shard,
         group: group(bytes, 1000),
+        shares: Vec::new(),
     };
     WriteSet {
         groups: vec![placed],
         marks: Vec::new(),
+        ..WriteSet::default()
     }
 }
 

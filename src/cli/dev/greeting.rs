@@ -53,7 +53,9 @@ impl Prepared {
         if let Some(api) = &reachable.api {
             line("API", &format!("{api} (the Log Service's, for its SDKs)"));
         }
-        let Backend::Embedded(store) = &self.config.backend;
+        let Backend::Embedded(store) = &self.config.backend else {
+            return;
+        };
         let days = store.retention_age.as_secs() / 86_400;
         line(
             "kept",
@@ -99,7 +101,9 @@ impl Prepared {
 
     /// The first project with a key that may write.
     fn target(&self, bound: &[Bound]) -> Option<Target> {
-        let Backend::Embedded(store) = &self.config.backend;
+        let Backend::Embedded(store) = &self.config.backend else {
+            return None;
+        };
         let writable = |project: &&ProjectConfig| project.keys.iter().any(|key| key.rights.write);
         let project = store.projects.iter().find(writable)?;
         let key = project.keys.iter().find(|key| key.rights.write)?;

@@ -45,8 +45,15 @@ fn greeting(prepared: &Prepared) -> String {
     })
 }
 
+fn store_of(prepared: &Prepared) -> &crate::backend::embedded::Config {
+    match &prepared.config.backend {
+        Backend::Embedded(store) => store,
+        Backend::Sls(_) => panic!("dev has a store"),
+    }
+}
+
 fn secret_of(prepared: &Prepared) -> String {
-    let Backend::Embedded(store) = &prepared.config.backend;
+    let store = store_of(prepared);
     store.projects[0].keys[0].secret.expose().to_owned()
 }
 
@@ -61,7 +68,7 @@ fn names_of(prepared: &Prepared) -> Vec<String> {
 fn the_first_start_makes_a_working_configuration() {
     let folder = Folder::new();
     let prepared = start(&folder.arguments());
-    let Backend::Embedded(store) = &prepared.config.backend;
+    let store = store_of(&prepared);
     let project = &store.projects[0];
     assert_eq!(project.name.as_str(), "test-project-1");
     assert!(project.create_on_first_use);
