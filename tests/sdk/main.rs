@@ -38,6 +38,7 @@ scenarios! {
     a_wrong_key_is_refused,
     an_agents_key_writes_and_cannot_read,
     a_readers_key_reads_and_cannot_write,
+    a_client_may_take_the_store_for_a_proxy,
     what_came_by_kafka_is_read_through_the_sdk,
 }
 

@@ -43,7 +43,12 @@ fn cache() -> PathBuf {
 /// Runs one scenario against a store of its own.
 pub fn run(program: &Path, scenario: &str, version: &str) {
     let store = Store::start();
-    let mut child = Command::new(program)
+    let mut command = Command::new(program);
+    for name in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
+        // SDKs heed them, even on the way to this machine.
+        command.env_remove(name);
+    }
+    let mut child = command
         .args([scenario, version])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())

@@ -169,6 +169,14 @@ def a_readers_key_reads_and_cannot_write(store):
     assert store.counts() == [1, 0]
 
 
+def a_client_may_take_the_store_for_a_proxy(store):
+    client = store.client_of("dev-access-key-id", "dev-access-key-secret", endpoint="http://cn-local.log.example.com")
+    client._session.proxies = {"http": store.place["url"]}
+    client.put_logs(PutLogsRequest(PROJECT, LOGSTORE, "", "", [LogItem(contents=[("content", "by proxy")])]))
+    assert client.get_project(PROJECT).get_projectname() == PROJECT
+    assert len(store.pulled(0, client=client)) == 1
+
+
 def what_came_by_kafka_is_read_through_the_sdk(store):
     import confluent_kafka
 

@@ -17,12 +17,17 @@ class Store:
         self.version = VERSIONS[version]
         self.client = self.client_of("dev-access-key-id", "dev-access-key-secret")
 
-    def client_of(self, key_id, secret, region="local"):
+    def client_of(self, key_id, secret, endpoint=None):
         client = LogClient(
-            self.place["url"], key_id, secret, source="192.0.2.1", auth_version=self.version, region=region
+            endpoint or self.place["url"],
+            key_id,
+            secret,
+            source="192.0.2.1",
+            auth_version=self.version,
+            region="local",
         )
         # Otherwise it would look up {project}.127.0.0.1; that name it still sends as Host.
-        client._isRowIp = True
+        client._isRowIp = endpoint is None
         return client
 
     def put(self, value, **more):
