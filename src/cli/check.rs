@@ -8,7 +8,9 @@ use time::OffsetDateTime;
 use super::{CheckArguments, Failure};
 use crate::backend::sls::Projects;
 use crate::config::certificate::{self, Facts};
-use crate::config::{self, Backend, Config, ConfigError, Endpoint, Listener, Problem, Problems};
+use crate::config::{
+    self, Api, Backend, Config, ConfigError, Endpoint, Listener, Problem, Problems,
+};
 use crate::tenant::ProjectName;
 
 pub fn run(arguments: &CheckArguments) -> Result<(), Failure> {
@@ -39,6 +41,9 @@ fn examine(path: &Path, now: i64) -> Result<Vec<String>, ConfigError> {
                 summary.extend(facts.map(|facts| summarize(listener, endpoint, &facts, now)));
             }
         }
+        if let Some(api) = &config.api {
+            check_api(api, now, &mut problems);
+        }
     }
     let failed = problems.has_errors();
     let found = problems.into_list();
@@ -57,7 +62,7 @@ fn check_endpoint(
     now: i64,
     problems: &mut Problems<'_>,
 ) -> Option<Facts> {
-    check_key_file(endpoint, problems);
+    check_key_file(&endpoint.key, &format!("{}.key", endpoint.place), problems);
     let facts = certificate::facts(&endpoint.certified.cert)?;
     let key = format!("{}.certificate", endpoint.place);
     check_chain(&facts, &key, problems);
@@ -112,19 +117,29 @@ fn check_ambiguous(listener: &Listener, problems: &mut Problems<'_>) {
     }
 }
 
-fn check_key_file(endpoint: &Endpoint, problems: &mut Problems<'_>) {
-    let Ok(metadata) = std::fs::metadata(&endpoint.key) else {
+/// Names are not judged: clients reach the API by any name that leads to it.
+fn check_api(api: &Api, now: i64, problems: &mut Problems<'_>) {
+    if let Some(key) = &api.key {
+        check_key_file(key, "embedded.api.key", problems);
+    }
+    let chain = api.certified.as_ref().map(|certified| &certified.cert);
+    if let Some(facts) = chain.and_then(|chain| certificate::facts(chain)) {
+        let key = "embedded.api.certificate";
+        check_chain(&facts, key, problems);
+        check_dates(&facts, key, now, problems);
+    }
+}
+
+fn check_key_file(file: &Path, key: &str, problems: &mut Problems<'_>) {
+    let Ok(metadata) = std::fs::metadata(file) else {
         return;
     };
     let mode = metadata.permissions().mode() & 0o777;
     // Group access is how distributions hand keys to a service.
     if mode & 0o007 != 0 {
         problems.warn(
-            &format!("{}.key", endpoint.place),
-            format_args!(
-                "{} is open to every user (mode {mode:o})",
-                endpoint.key.display()
-            ),
+            key,
+            format_args!("{} is open to every user (mode {mode:o})", file.display()),
             "take the others' rights away with chmod o-rwx",
         );
     }

@@ -42,6 +42,8 @@ pub struct Api {
     pub region: String,
     /// `None`: plain HTTP.
     pub certified: Option<Arc<CertifiedKey>>,
+    /// The file of the certificate's key.
+    pub key: Option<PathBuf>,
     /// Refuse logs whose times the Log Service would refuse.
     pub check_times: bool,
 }
@@ -79,6 +81,7 @@ impl ApiSection {
             address,
             region: self.region,
             certified,
+            key: self.key.map(|key| base.join(key)),
             check_times: self.check_times,
         })
     }

@@ -42,9 +42,9 @@ pub async fn pull_logs(
         let body = codec
             .filter(|_| pulled.count > 0)
             .and_then(|codec| Some((codec, codec.compress(&pulled.list)?)));
-        Ok((pulled, body))
+        Ok((pulled, body, share))
     });
-    let (pulled, compressed) = read.await?;
+    let (pulled, compressed, share) = read.await?;
     let raw_bytes = pulled.list.len();
     let (codec, body) = match compressed {
         Some((codec, body)) => (Some(codec), body),

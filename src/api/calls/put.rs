@@ -35,25 +35,32 @@ pub async fn put_logs(
     let codec = Codec::of_header(head.header("x-log-compresstype"))?;
     let len = body::length(body, BODY_BYTES_MAX)?;
     let raw_bytes = raw_bytes(head)?;
-    let share = service.memory.take(len + raw_bytes).await?;
+    let copies = if codec == Some(Codec::Lz4) { 1 } else { 2 };
+    let share = service.memory.take(len + copies * raw_bytes).await?;
     let sent = body::read(head, body, len, service.timeouts.body).await?;
     let window = Window::new(caller.now_s, service.check_times);
-    let open = move || open(sent, codec, raw_bytes, window);
-    let group = if raw_bytes <= INLINE_BYTES_MAX {
+    // The share goes where the bytes go, which outlive a client that leaves.
+    let open = move || Ok((open(sent, codec, raw_bytes, window)?, share));
+    let (group, share) = if raw_bytes <= INLINE_BYTES_MAX {
         open()?
     } else {
         service.readers.work(open).await?
     };
-    store(
-        service,
-        caller,
-        logstore,
-        shard(service, caller, logstore, target, &shards),
-        group,
-    )
-    .await?;
-    drop(share);
-    Ok(answer::empty())
+    let shard = shard(service, caller, logstore, target, &shards);
+    let stored = service
+        .store
+        .put(set(service, caller, logstore, shard, group));
+    let stored = tokio::spawn(async move {
+        let outcome = stored.await;
+        drop(share);
+        outcome
+    });
+    match stored.await {
+        Ok(Ok(_)) => Ok(answer::empty()),
+        Ok(Err(error)) => Err(Error::of_put(error, &caller.project, logstore)),
+        // The process is ending, or a mistake of ours.
+        Err(_) => Err(Error::Uncertain),
+    }
 }
 
 pub fn check_type(head: &Head<'_>, wanted: &'static str) -> Result<(), Error> {
@@ -126,13 +133,13 @@ fn shard(
     writable[index]
 }
 
-async fn store(
+fn set(
     service: &Service,
     caller: &Caller<'_>,
     logstore: &LogstoreName,
     shard: u32,
     group: LogGroup,
-) -> Result<(), Error> {
+) -> WriteSet {
     let tenant = Tenant {
         project: caller.project.clone(),
         credentials: Arc::clone(&caller.key.credentials),
@@ -148,12 +155,8 @@ async fn store(
         group,
         shares: Vec::new(),
     };
-    let set = WriteSet {
+    WriteSet {
         groups: vec![placed],
         ..WriteSet::default()
-    };
-    match service.store.put(set).await {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Error::of_put(error, &caller.project, logstore)),
     }
 }

@@ -107,6 +107,27 @@ fn expiry_is_an_error_and_near_expiry_a_warning() {
 }
 
 #[test]
+fn the_apis_certificate_is_judged_but_for_its_names() {
+    let report = |to_days| {
+        let setup = Setup::new(&BOTH, -1, to_days);
+        setup.configure(
+            "log.example.com",
+            "[embedded.api]\naddress = \"0.0.0.0:0\"\ncertificate = \"cert.pem\"\nkey = \"cert.key\"\n",
+        );
+        setup.chmod(0o644);
+        setup.examine()
+    };
+    let good = report(90).unwrap();
+    assert!(good.contains("embedded.api.key: "), "{good}");
+    assert!(!good.contains("embedded.api.certificate"), "{good}");
+    let soon = report(29).unwrap();
+    assert!(
+        soon.contains("embedded.api.certificate: it expires in 29 days"),
+        "{soon}"
+    );
+}
+
+#[test]
 fn names_that_clients_dial_must_be_on_the_certificate() {
     let error = Setup::new(&["other.example.com"], -1, 90)
         .examine()
