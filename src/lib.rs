@@ -40,6 +40,7 @@ pub mod records;
 pub mod refusals;
 pub mod server;
 pub mod session;
+pub mod signature;
 pub mod spread;
 pub mod telemetry;
 pub mod tenant;
