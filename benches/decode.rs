@@ -49,11 +49,20 @@ fn main() {
     }
 }
 
-#[derive(Default)]
 struct Work {
     decoder: Decoder,
     encoder: Encoder,
     closer: GroupCloser,
+}
+
+impl Default for Work {
+    fn default() -> Self {
+        Self {
+            decoder: Decoder::default(),
+            encoder: Encoder::default(),
+            closer: GroupCloser::new(embedded::PROFILE.codec),
+        }
+    }
 }
 
 const LIMITS: Limits = Limits {

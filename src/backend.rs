@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::logs::{Bounds, LogGroup, SourceRule, TimeWindow};
+use crate::logs::{Bounds, Codec, LogGroup, SourceRule, TimeWindow};
 use crate::tenant::{LogstoreName, ProjectName, Tenant};
 
 pub mod discard;
@@ -19,6 +19,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub struct Profile {
     pub window: TimeWindow,
     pub bounds: Bounds,
+    /// How the groups that it is given are compressed and hashed.
+    pub codec: Codec,
     /// How long a group that is not full waits for company.
     pub linger: Duration,
     /// Writes at once.

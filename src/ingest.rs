@@ -157,7 +157,7 @@ impl Ingest {
         let inner = Arc::new(Inner {
             source: config.mapping.source.unwrap_or(profile.source),
             nothing: "".into(),
-            pool: Pool::start()?,
+            pool: Pool::start(profile.codec)?,
             state: Mutex::new(State {
                 producers,
                 batcher: Batcher::new(
@@ -295,7 +295,7 @@ impl Ingest {
                 .min(INLINE_DECOMPRESSED_BYTES_MAX);
             let encode = |worker: &mut Worker| self.0.encode(worker, &limits, &target, &delivery);
             // Without a result our own code failed, and the dropped delivery says so.
-            let Some(encoded) = pool::inline(encode) else {
+            let Some(encoded) = self.0.pool.inline(encode) else {
                 return;
             };
             if !is_too_large(&encoded) {

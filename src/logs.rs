@@ -11,6 +11,7 @@
 //! Which Logstore and shard a log goes to, how long a group waits for company, and what the backend's bounds are, is
 //! decided elsewhere. There is no I/O here, and no clock.
 
+mod codec;
 mod encoder;
 mod json;
 mod log;
@@ -19,17 +20,18 @@ mod mapping;
 mod name;
 mod parts;
 mod pieces;
+mod reader;
 mod time;
 mod wire;
 
 #[cfg(test)]
 mod tests;
 
+pub use codec::{Codec, Compression, Digest, DigestKind, decompress};
 pub use encoder::Encoder;
-pub use log_group::{
-    Envelope, GroupCloser, LogGroup, LogGroupError, LogGroupReader, LogReader, Tag, decompress,
-};
+pub use log_group::{Envelope, GroupCloser, LogGroup, Tag};
 pub use mapping::{ArrayRule, HeaderRule, KeyRule, Mapping, OversizeRule, SourceRule, TopicRule};
+pub use reader::{LogGroupError, LogGroupReader, LogReader};
 pub use time::TimeWindow;
 
 /// Sizes that the backend takes.

@@ -18,7 +18,7 @@ use super::{
     Answer, Backend, BoxFuture, DescribeError, LoginOutcome, Logstore, Mark, Permission, Profile,
     PutError, WriteSet,
 };
-use crate::logs::{Bounds, SourceRule, TimeWindow};
+use crate::logs::{Bounds, Codec, SourceRule, TimeWindow};
 use crate::tenant::{LogstoreName, ProjectName, Tenant};
 
 pub mod access;
@@ -63,6 +63,8 @@ pub const PROFILE: Profile = Profile {
         name_bytes_max: 128,
         expansion_bytes_max: 128 << 20,
     },
+    // The column holds LZ4 blocks, each with a CRC of its own.
+    codec: Codec::LZ4,
     // What comes while a commit runs shares the next one; waiting would only add to a lone request's time.
     linger: Duration::ZERO,
     // One in the commit that runs, one for the commit that follows.

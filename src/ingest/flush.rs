@@ -9,7 +9,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep_until};
 
-use super::pool::{self, Worker};
+use super::pool::Worker;
 use super::request::Delivery;
 use super::{EXPIRE_INTERVAL, INLINE_BYTES_MAX, Inner};
 use crate::backend::{Placed, PutError, WriteSet};
@@ -84,7 +84,7 @@ async fn close(inner: &Arc<Inner>, ready: Ready<Delivery>) -> Option<(WriteSet, 
     } = ready;
     let uncompressed: usize = groups.iter().map(ReadyGroup::uncompressed_bytes).sum();
     let placed = if uncompressed <= INLINE_BYTES_MAX {
-        pool::inline(|worker| place_all(inner, worker, groups))
+        inner.pool.inline(|worker| place_all(inner, worker, groups))
     } else {
         let (done, placed) = oneshot::channel();
         let this = Arc::clone(inner);

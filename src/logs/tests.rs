@@ -196,7 +196,7 @@ impl Gateway {
     #[track_caller]
     fn logs(&self, sent: &Sent) -> Vec<LogMessage> {
         let pieces = self.pieces(std::slice::from_ref(sent)).expect("it fits");
-        decoded(&GroupCloser::new().close(pieces, &source_of(""))).logs
+        decoded(&lz4_closer().close(pieces, &source_of(""))).logs
     }
 
     /// The one log that `sent` becomes.
@@ -216,9 +216,14 @@ fn source_of(source: &str) -> Envelope<'_> {
     }
 }
 
+/// A closer for whoever does not care how groups are compressed.
+fn lz4_closer() -> GroupCloser {
+    GroupCloser::new(Codec::LZ4)
+}
+
 /// Reads a closed group as the Log Service would.
 #[track_caller]
 fn decoded(group: &LogGroup) -> GroupMessage {
-    let raw = decompress(&group.lz4, group.raw_bytes as usize).expect("our own block");
+    let raw = decompress(&group.body, group.raw_bytes as usize).expect("our own block");
     GroupMessage::decode(&*raw).expect("our own protobuf")
 }

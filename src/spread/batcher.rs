@@ -86,7 +86,7 @@ impl<W> Batcher<W> {
             segment.full = true;
         }
         for group in entry.groups {
-            segment.bytes += group.lz4.len();
+            segment.bytes += group.body.len();
             segment.groups.push(Waiting {
                 key: entry.key.clone(),
                 shards: Arc::clone(&entry.shards),
@@ -181,7 +181,7 @@ impl<W> Batcher<W> {
             + entry
                 .groups
                 .iter()
-                .map(|group| group.lz4.len())
+                .map(|group| group.body.len())
                 .sum::<usize>();
         let fits = |index: &usize| {
             let segment = &self.segments[*index];
@@ -323,7 +323,7 @@ mod tests {
     fn content(group: &ReadyGroup) -> Vec<u8> {
         match &group.content {
             Content::Open(piece) => piece.logs.clone(),
-            Content::Closed(group) => group.lz4.clone(),
+            Content::Closed(group) => group.body.clone(),
         }
     }
 
@@ -436,7 +436,8 @@ mod tests {
 
     fn group(bytes: usize) -> LogGroup {
         LogGroup {
-            lz4: vec![0; bytes],
+            body: vec![0; bytes],
+            digest: None,
             raw_bytes: 1,
             log_count: 1,
             time_min: 0,

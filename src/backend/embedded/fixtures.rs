@@ -45,9 +45,10 @@ pub fn tenant_with(project_name: &str, id: &str, secret: &str) -> Arc<Tenant> {
 
 /// A group of so many bytes, its logs' times around `time`.
 pub fn group(bytes: usize, time: u32) -> LogGroup {
-    let lz4 = (0..bytes).map(|at| (at * 31 + bytes) as u8).collect();
+    let body = (0..bytes).map(|at| (at * 31 + bytes) as u8).collect();
     LogGroup {
-        lz4,
+        body,
+        digest: None,
         raw_bytes: 2 * bytes as u32,
         log_count: 3,
         time_min: time,

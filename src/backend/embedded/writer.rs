@@ -335,7 +335,7 @@ impl<O: Open> Run<O> {
         for placed in sets.iter().flat_map(|set| &set.groups) {
             add(&counters.groups, 1);
             add(&counters.logs, u64::from(placed.group.log_count));
-            add(&counters.bytes, placed.group.lz4.len() as u64);
+            add(&counters.bytes, placed.group.body.len() as u64);
         }
     }
 
@@ -505,7 +505,11 @@ fn add(counter: &AtomicU64, count: u64) {
 }
 
 fn set_bytes(set: &WriteSet) -> usize {
-    let groups: usize = set.groups.iter().map(|placed| placed.group.lz4.len()).sum();
+    let groups: usize = set
+        .groups
+        .iter()
+        .map(|placed| placed.group.body.len())
+        .sum();
     let marks: usize = set
         .marks
         .iter()

@@ -169,7 +169,8 @@ mod tests {
             logstore: logstore.clone(),
             shard: 0,
             group: LogGroup {
-                lz4: vec![0],
+                body: vec![0],
+                digest: None,
                 raw_bytes: 0,
                 log_count: 1,
                 time_min: 7,

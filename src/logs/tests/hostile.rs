@@ -262,32 +262,34 @@ fn fields_that_are_not_known_are_skipped() {
 }
 
 #[test]
-fn a_block_is_refused_before_memory_is_taken_for_an_impossible_size() {
+fn a_body_is_refused_before_memory_is_taken_for_an_impossible_size() {
     let error = LogGroupError::ImpossibleSize {
-        lz4_bytes: 10,
+        body_bytes: 10,
         raw_bytes: usize::MAX,
     };
-    assert_eq!(decompress(&[0; 10], usize::MAX), Err(error));
+    for compression in [Compression::Lz4, Compression::Zstd] {
+        let refused = compression.decompress(&[0; 10], usize::MAX);
+        assert_eq!(refused, Err(error));
+    }
 }
 
 #[test]
-fn a_block_must_hold_exactly_the_size_that_is_told() {
-    let block = lz4_flex::block::compress(&[b'x'; 1_000]);
-    assert_eq!(decompress(&block, 1_000), Ok(vec![b'x'; 1_000]));
-    assert_eq!(decompress(&block, 999), Err(LogGroupError::BadBlock));
+fn a_body_must_hold_exactly_the_size_that_is_told() {
+    let raw = vec![b'x'; 1_000];
+    let bodies = [
+        (Compression::Lz4, lz4_flex::block::compress(&raw)),
+        (Compression::Zstd, zstd::encode_all(&*raw, 3).unwrap()),
+    ];
     let wrong = LogGroupError::WrongSize {
         found: 1_000,
         expected: 1_001,
     };
-    assert_eq!(decompress(&block, 1_001), Err(wrong));
-}
-
-#[test]
-fn the_densest_block_is_not_taken_for_impossible() {
-    let zeros = vec![0; 4 << 20];
-    let block = lz4_flex::block::compress(&zeros);
-    assert!(zeros.len() / block.len() > 250);
-    assert_eq!(decompress(&block, zeros.len()), Ok(zeros));
+    for (compression, body) in bodies {
+        let decompress = |raw_bytes| compression.decompress(&body, raw_bytes);
+        assert_eq!(decompress(1_000), Ok(raw.clone()));
+        assert_eq!(decompress(999), Err(LogGroupError::BadBody));
+        assert_eq!(decompress(1_001), Err(wrong));
+    }
 }
 
 /// A group of ours in which some bytes were changed.
@@ -295,8 +297,8 @@ fn damaged() -> impl Strategy<Value = Vec<u8>> {
     let changes = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4);
     (prop::collection::vec(sent(), 1..3), changes).prop_map(|(batch, changes)| {
         let pieces = Gateway::with_headers("").pieces(&batch).expect("it fits");
-        let group = GroupCloser::new().close(pieces, &source_of("192.0.2.7"));
-        let mut raw = decompress(&group.lz4, group.raw_bytes as usize).expect("our own block");
+        let group = lz4_closer().close(pieces, &source_of("192.0.2.7"));
+        let mut raw = decompress(&group.body, group.raw_bytes as usize).expect("our own block");
         for (at, byte) in changes {
             *at.get_mut(&mut raw) = byte;
         }
@@ -341,12 +343,14 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_taken_for_a_block_without_panic(
+    fn any_bytes_are_taken_for_a_body_without_panic(
         block in prop::collection::vec(any::<u8>(), 0..200),
         raw_bytes in 0..5_000_usize,
     ) {
-        if let Ok(raw) = decompress(&block, raw_bytes) {
-            prop_assert_eq!(raw.len(), raw_bytes);
+        for compression in [Compression::Lz4, Compression::Zstd] {
+            if let Ok(raw) = compression.decompress(&block, raw_bytes) {
+                prop_assert_eq!(raw.len(), raw_bytes);
+            }
         }
     }
 }

@@ -319,7 +319,7 @@ fn an_expansion_that_fails_late_leaves_no_log_behind() {
             .collect::<Vec<_>>(),
         [3, 1]
     );
-    let group = decoded(&GroupCloser::new().close(pieces, &source_of("")));
+    let group = decoded(&lz4_closer().close(pieces, &source_of("")));
     let fields: Vec<_> = group.logs.iter().map(|log| log.fields()[0]).collect();
     assert_eq!(
         fields,
@@ -371,7 +371,7 @@ fn failed_expansions_use_up_the_work_that_a_batch_may_cause() {
     let pieces = gateway
         .pieces(&[good.clone(), broken.clone(), broken.clone(), broken, good])
         .unwrap();
-    let logs = decoded(&GroupCloser::new().close(pieces, &source_of(""))).logs;
+    let logs = decoded(&lz4_closer().close(pieces, &source_of(""))).logs;
     let names: Vec<_> = logs.iter().map(|log| &*log.contents[0].key).collect();
     assert_eq!(names, ["b", "content", "content", "content", "content"]);
 }

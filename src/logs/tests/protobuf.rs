@@ -237,7 +237,7 @@ proptest! {
         }
         prop_assert!(rest.is_empty());
 
-        let group = GroupCloser::new().close(pieces, &source_of(&source));
+        let group = lz4_closer().close(pieces, &source_of(&source));
         let message = decoded(&group);
         let times = || logs.iter().map(|log| log.time);
         prop_assert_eq!(group.log_count as usize, logs.len());
@@ -249,9 +249,33 @@ proptest! {
     }
 
     #[test]
+    fn a_group_holds_the_same_logs_under_each_codec(
+        gateway in gateway(),
+        batches in prop::collection::vec(batch(), 1..4),
+        digest in prop::sample::select(vec![None, Some(DigestKind::Md5), Some(DigestKind::Sha256)]),
+    ) {
+        let codec = Codec { compression: Compression::Zstd, digest };
+        let (mut lz4, mut zstd) = (lz4_closer(), GroupCloser::new(codec));
+        for batch in batches {
+            let pieces = gateway.pieces(&batch).unwrap();
+            let by_lz4 = lz4.close(pieces.clone(), &source_of("192.0.2.7"));
+            let by_zstd = zstd.close(pieces, &source_of("192.0.2.7"));
+            let len = by_lz4.raw_bytes as usize;
+            let raw = decompress(&by_lz4.body, len);
+            prop_assert_eq!(Compression::Zstd.decompress(&by_zstd.body, len), raw.clone());
+            // By a decoder that trusts the frame alone.
+            prop_assert_eq!(zstd::decode_all(&*by_zstd.body).unwrap(), raw.unwrap());
+            prop_assert_eq!(by_lz4.digest, None);
+            prop_assert_eq!(by_zstd.digest, digest.map(|kind| kind.of(&by_zstd.body)));
+            let rest = |group: LogGroup| LogGroup { body: Vec::new(), digest: None, ..group };
+            prop_assert_eq!(rest(by_lz4), rest(by_zstd));
+        }
+    }
+
+    #[test]
     fn our_reader_sees_what_prost_sees(gateway in gateway(), batch in batch()) {
-        let group = GroupCloser::new().close(gateway.pieces(&batch).unwrap(), &source_of("192.0.2.7"));
-        let raw = decompress(&group.lz4, group.raw_bytes as usize).unwrap();
+        let group = lz4_closer().close(gateway.pieces(&batch).unwrap(), &source_of("192.0.2.7"));
+        let raw = decompress(&group.body, group.raw_bytes as usize).unwrap();
         let reader = LogGroupReader::new(&raw).unwrap();
         let by_prost = GroupMessage::decode(&*raw).unwrap();
         prop_assert_eq!(reader.source(), "192.0.2.7");
@@ -267,7 +291,7 @@ proptest! {
         gateway in gateway(),
         batches in prop::collection::vec((batch(), any::<bool>()), 1..4),
     ) {
-        let (mut encoder, mut closer) = (Encoder::new(), GroupCloser::new());
+        let (mut encoder, mut closer) = (Encoder::new(), lz4_closer());
         for (batch, bad) in batches {
             for sent in &batch {
                 gateway.push(&mut encoder, sent).unwrap();
@@ -278,12 +302,12 @@ proptest! {
             }
             let pieces = encoder.finish();
             prop_assert_eq!(&pieces, &gateway.pieces(&batch).unwrap());
-            let fresh = GroupCloser::new().close(pieces.clone(), &source_of("s"));
+            let fresh = lz4_closer().close(pieces.clone(), &source_of("s"));
             for _ in 0..2 {
                 prop_assert_eq!(&closer.close(pieces.clone(), &source_of("s")), &fresh);
             }
             for piece in pieces {
-                let fresh = GroupCloser::new().close(vec![piece.clone()], &source_of("s"));
+                let fresh = lz4_closer().close(vec![piece.clone()], &source_of("s"));
                 prop_assert_eq!(closer.close(vec![piece], &source_of("s")), fresh);
                 encoder.recycle(closer.take_buffer());
             }

@@ -306,7 +306,7 @@ fn a_name_too_long_is_cut_at_a_character_and_ends_in_a_short_hash() {
 #[test]
 fn the_source_stands_in_the_group_or_by_configuration_in_each_log() {
     let pieces = Gateway::default().pieces(&[Sent::value("x")]).unwrap();
-    let group = decoded(&GroupCloser::new().close(pieces, &source_of("192.0.2.7")));
+    let group = decoded(&lz4_closer().close(pieces, &source_of("192.0.2.7")));
     assert_eq!(group.source.as_deref(), Some("192.0.2.7"));
     assert_eq!(group.logs[0].field("__client_ip__"), None);
 
@@ -464,13 +464,13 @@ fn topic_source_and_tags_stand_once_in_the_group() {
     let pieces = Gateway::default()
         .pieces(&[Sent::value("x")])
         .expect("it fits");
-    let closed = GroupCloser::new().close(pieces, &envelope);
+    let closed = lz4_closer().close(pieces, &envelope);
     let group = decoded(&closed);
     assert_eq!(group.topic.as_deref(), Some("orders.json"));
     assert_eq!(group.source.as_deref(), Some("192.0.2.7"));
     let told: Vec<_> = group.tags.iter().map(PairMessage::pair).collect();
     assert_eq!(told, [("env", "test"), ("empty", "")]);
-    let raw = decompress(&closed.lz4, closed.raw_bytes as usize).expect("our own block");
+    let raw = decompress(&closed.body, closed.raw_bytes as usize).expect("our own block");
     let reader = LogGroupReader::new(&raw).expect("our own protobuf");
     assert_eq!(reader.topic(), "orders.json");
     assert_eq!(reader.tags().collect::<Vec<_>>(), told);

@@ -20,6 +20,8 @@ struct Vector {
     protobuf_hex: String,
     raw_size: usize,
     lz4_block_hex: String,
+    md5_upper_of_lz4_body: String,
+    sha256_of_lz4_body: String,
     log_group_list_of_one_hex: String,
 }
 
@@ -136,6 +138,27 @@ fn blocks_of_the_sdk_are_decompressed() {
 }
 
 #[test]
+fn bodies_have_the_digests_that_the_sdk_sends() {
+    for vector in vectors().vectors {
+        let body = bytes(&vector.lz4_block_hex);
+        let md5 = bytes(&vector.md5_upper_of_lz4_body).try_into().unwrap();
+        let sha256 = bytes(&vector.sha256_of_lz4_body).try_into().unwrap();
+        assert_eq!(
+            DigestKind::Md5.of(&body),
+            Digest::Md5(md5),
+            "{}",
+            vector.name
+        );
+        assert_eq!(
+            DigestKind::Sha256.of(&body),
+            Digest::Sha256(sha256),
+            "{}",
+            vector.name
+        );
+    }
+}
+
+#[test]
 fn our_blocks_hold_the_groups_of_the_sdk() {
     for vector in vectors().vectors {
         let logs = written(&vector.log_group);
@@ -143,9 +166,9 @@ fn our_blocks_hold_the_groups_of_the_sdk() {
             logs,
             ..Piece::default()
         };
-        let group = GroupCloser::new().close(vec![piece], &source_of(""));
+        let group = lz4_closer().close(vec![piece], &source_of(""));
         assert_eq!(group.raw_bytes as usize, vector.raw_size);
-        let raw = decompress(&group.lz4, vector.raw_size);
+        let raw = decompress(&group.body, vector.raw_size);
         assert_eq!(raw, Ok(bytes(&vector.protobuf_hex)), "{}", vector.name);
     }
 }

@@ -127,7 +127,7 @@ fn logs(set: &WriteSet) -> Vec<String> {
     let mut contents = Vec::new();
     for placed in &set.groups {
         let raw =
-            decompress(&placed.group.lz4, placed.group.raw_bytes as usize).expect("one LZ4 block");
+            decompress(&placed.group.body, placed.group.raw_bytes as usize).expect("one LZ4 block");
         let group = LogGroupReader::new(&raw).expect("a LogGroup");
         for log in group.logs() {
             contents.extend(

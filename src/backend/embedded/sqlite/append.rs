@@ -107,7 +107,7 @@ fn append_group(
     let shard = shards
         .touch(&placed.tenant.project, &placed.logstore, placed.shard)
         .ok_or(rusqlite::Error::QueryReturnedNoRows)?;
-    let bytes = i64::try_from(group.lz4.len()).unwrap_or(i64::MAX) + GROUP_OVERHEAD_BYTES;
+    let bytes = i64::try_from(group.body.len()).unwrap_or(i64::MAX) + GROUP_OVERHEAD_BYTES;
     let (sequence, receive_ms) = shard.append(now_ms, bytes);
     let head = GroupHead {
         key: group_key(shard.row, sequence),
@@ -125,11 +125,11 @@ fn append_group(
         raw_bytes,
         ..
     } = head;
-    let crc32c = head.crc32c(&group.lz4);
+    let crc32c = head.crc32c(&group.body);
     let mut insert =
         transaction.prepare_cached("INSERT INTO groups VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
     insert.execute(params![
-        key, receive_ms, time_min, time_max, log_count, raw_bytes, crc32c, group.lz4
+        key, receive_ms, time_min, time_max, log_count, raw_bytes, crc32c, group.body
     ])?;
     Ok(bytes)
 }
