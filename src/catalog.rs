@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::tenant::{self, LogstoreName, ProjectName, Route, Tenant};
 
 /// Metadata waits no longer for the Log Service; then it says "ask again".
-const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(3);
+pub const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(3);
 /// More partitions only make the agents' batches smaller.
 const PARTITIONS_SHOWN_MAX: usize = 8;
 /// Clients may keep the numbering of another cluster, so any sensible index is taken.
@@ -41,7 +41,7 @@ pub struct Catalog {
     backend: Arc<dyn Backend>,
     spread: Spread,
     /// The most partitions ever shown: queued batches of a vanished partition stall in Java.
-    shown: Mutex<HashMap<(ProjectName, LogstoreName), i32>>,
+    most: Mutex<HashMap<(ProjectName, LogstoreName), i32>>,
 }
 
 impl Catalog {
@@ -49,7 +49,7 @@ impl Catalog {
         Self {
             backend,
             spread,
-            shown: Mutex::default(),
+            most: Mutex::default(),
         }
     }
 
@@ -74,17 +74,28 @@ impl Catalog {
         }
     }
 
-    /// The partitions to show for a topic; a Logstore that does not exist yet counts only where the client asks for creation.
-    pub async fn partitions(
-        &self,
+    /// The partitions to show for a topic, at once where the backend knows it; a Logstore that does not exist yet counts
+    /// only where the client asks for creation.
+    pub fn partitions(
+        self: &Arc<Self>,
         tenant: &Arc<Tenant>,
         topic: &str,
         create: bool,
-    ) -> Result<i32, Failure> {
-        let target = match self.find(tenant, topic) {
-            Answer::Now(found) => found?,
-            Answer::Later(found) => found.await?,
+    ) -> Answer<Result<i32, Failure>> {
+        let found = match self.find(tenant, topic) {
+            Answer::Now(found) => {
+                return Answer::Now(found.and_then(|target| self.shown(tenant, &target, create)));
+            }
+            Answer::Later(found) => found,
         };
+        let (this, tenant) = (Arc::clone(self), Arc::clone(tenant));
+        Answer::Later(Box::pin(async move {
+            let target = found.await?;
+            this.shown(&tenant, &target, create)
+        }))
+    }
+
+    fn shown(&self, tenant: &Tenant, target: &Target, create: bool) -> Result<i32, Failure> {
         if !target.logstore.exists && !create {
             return Err(Failure::NoLogstore);
         }
@@ -131,7 +142,7 @@ impl Catalog {
             Spread::ByPartition => logstore.shards.len(),
         };
         let count = i32::try_from(count.max(1)).unwrap_or(i32::MAX);
-        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shown = self.most.lock().unwrap_or_else(PoisonError::into_inner);
         let room = shown.len() < REMEMBERED_MAX;
         let key = (tenant.project.clone(), name.clone());
         match shown.get_mut(&key) {

@@ -2,7 +2,11 @@
 //!
 //! [`Failure::code`] is the one place where a failure becomes a Kafka error code. It leaves the codes of the login to the session.
 
-use crate::backend::{DescribeError, PutError};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::backend::{DescribeError, PutError, Unstorable};
 use crate::idempotence::{Refusal, Temporary};
 use crate::logs::LogError;
 use crate::protocol::error_code::ErrorCode;
@@ -13,6 +17,27 @@ use crate::tenant::NameError;
 /// take it for final, ruby-kafka does not know it.
 const STORAGE_ERROR_VERSION_MIN: i16 = 8;
 
+/// What a network failure towards the Log Service is told as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetworkError {
+    /// By codes that every client retries.
+    #[default]
+    Safe,
+    /// NETWORK_EXCEPTION, as published; librdkafka, sarama and others drop data on it.
+    Published,
+}
+
+/// What a failure says of the client's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum KeyState {
+    /// Nothing bad.
+    Fine,
+    Refused,
+    /// It worked a short time ago: the connection closes without an answer, so that the agent keeps its data.
+    Held,
+}
+
 /// Why one partition of a Produce request, or one topic of a Metadata request, was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
@@ -20,6 +45,11 @@ pub enum Failure {
     BadKey,
     #[error("the access key may not write to this Logstore")]
     NoRight,
+    /// The Log Service does not say which.
+    #[error("the access key is not valid or lacks a permission")]
+    BadKeyOrNoRight,
+    #[error("the access key worked before and is refused now")]
+    KeyHeld,
     #[error("the project or the Logstore does not exist")]
     NoLogstore,
     #[error("not a Logstore's name: {0}")]
@@ -30,24 +60,45 @@ pub enum Failure {
     Unknown,
     #[error("not stored, try again: {0}")]
     NotStored(&'static str),
+    #[error("not stored, try again: {why}")]
+    Throttled { why: &'static str, pause: Duration },
+    #[error("not stored, try again: {0}")]
+    Unreachable(&'static str),
     #[error("perhaps stored: {0}")]
     Uncertain(&'static str),
     #[error("{0}")]
     Records(#[from] DecodeError),
     #[error("record {record}: {error}")]
     Log { record: usize, error: LogError },
+    /// The Log Service refused this record, even repaired. Its index is not known where it was looked for in vain.
+    #[error("record {}: {why}", record.map_or("unknown".to_owned(), |index| index.to_string()))]
+    Unstorable {
+        record: Option<usize>,
+        why: Unstorable,
+    },
     #[error("{0}")]
     Sequence(Refusal),
 }
 
 impl Failure {
     /// The code for a Produce answer of this version.
-    pub fn code(&self, produce_version: i16) -> ErrorCode {
+    pub fn code(&self, produce_version: i16, network_error: NetworkError) -> ErrorCode {
         match self {
-            Self::BadKey | Self::NoRight => ErrorCode::TopicAuthorizationFailed,
+            Self::BadKey | Self::NoRight | Self::BadKeyOrNoRight => {
+                ErrorCode::TopicAuthorizationFailed
+            }
+            Self::Unreachable(_) | Self::Uncertain(_)
+                if network_error == NetworkError::Published =>
+            {
+                ErrorCode::NetworkException
+            }
             Self::NoLogstore | Self::BadPartition(_) => ErrorCode::UnknownTopicOrPartition,
             Self::BadName(_) => ErrorCode::InvalidTopic,
-            Self::Unknown | Self::NotStored(_) => try_again(produce_version),
+            Self::Unknown
+            | Self::NotStored(_)
+            | Self::Throttled { .. }
+            | Self::Unreachable(_)
+            | Self::KeyHeld => try_again(produce_version),
             Self::Uncertain(_) => ErrorCode::RequestTimedOut,
             Self::Records(error) => match error.refusal() {
                 records::Refusal::Corrupt => ErrorCode::CorruptMessage,
@@ -56,6 +107,10 @@ impl Failure {
                 records::Refusal::TooLarge => ErrorCode::MessageTooLarge,
             },
             Self::Log { .. } => ErrorCode::MessageTooLarge,
+            Self::Unstorable { why, .. } => match why {
+                Unstorable::Invalid => ErrorCode::InvalidRecord,
+                Unstorable::TooLarge => ErrorCode::MessageTooLarge,
+            },
             Self::Sequence(refusal) => match refusal {
                 Refusal::Gap | Refusal::NewEpochNotZero => ErrorCode::OutOfOrderSequenceNumber,
                 Refusal::OldEpoch => ErrorCode::InvalidProducerEpoch,
@@ -70,7 +125,9 @@ impl Failure {
     /// The code for a topic in a Metadata answer: only 3, 5, 17 and 29 are safe there, where clients take others for final or pass over them.
     pub fn metadata_code(&self) -> ErrorCode {
         match self {
-            Self::BadKey | Self::NoRight => ErrorCode::TopicAuthorizationFailed,
+            Self::BadKey | Self::NoRight | Self::BadKeyOrNoRight => {
+                ErrorCode::TopicAuthorizationFailed
+            }
             Self::NoLogstore => ErrorCode::UnknownTopicOrPartition,
             Self::BadName(_) => ErrorCode::InvalidTopic,
             _ => ErrorCode::LeaderNotAvailable,
@@ -82,7 +139,25 @@ impl Failure {
         match self {
             Self::Records(error) => error.record_index(),
             Self::Log { record, .. } => Some(*record),
+            Self::Unstorable { record, .. } => *record,
             _ => None,
+        }
+    }
+
+    /// What this says of the client's key.
+    pub fn key_state(&self) -> KeyState {
+        match self {
+            Self::BadKey | Self::NoRight | Self::BadKeyOrNoRight => KeyState::Refused,
+            Self::KeyHeld => KeyState::Held,
+            _ => KeyState::Fine,
+        }
+    }
+
+    /// How long the client should send nothing.
+    pub fn throttle(&self) -> Duration {
+        match self {
+            Self::Throttled { pause, .. } => *pause,
+            _ => Duration::ZERO,
         }
     }
 
@@ -91,14 +166,19 @@ impl Failure {
         match self {
             Self::BadKey => "bad-key",
             Self::NoRight => "no-right",
+            Self::BadKeyOrNoRight => "bad-key-or-no-right",
+            Self::KeyHeld => "key-held",
             Self::NoLogstore => "no-logstore",
             Self::BadName(_) => "bad-name",
             Self::BadPartition(_) => "bad-partition",
             Self::Unknown => "unknown",
             Self::NotStored(_) => "not-stored",
+            Self::Throttled { .. } => "throttled",
+            Self::Unreachable(_) => "unreachable",
             Self::Uncertain(_) => "uncertain",
             Self::Records(_) => "bad-records",
             Self::Log { .. } => "too-large",
+            Self::Unstorable { .. } => "unstorable",
             Self::Sequence(_) => "sequence",
         }
     }
@@ -118,6 +198,8 @@ impl From<DescribeError> for Failure {
         match error {
             DescribeError::NoProject | DescribeError::NoLogstore => Self::NoLogstore,
             DescribeError::BadKey => Self::BadKey,
+            DescribeError::Unauthorized => Self::BadKeyOrNoRight,
+            DescribeError::KeyHeld => Self::KeyHeld,
             DescribeError::Unavailable => Self::Unknown,
         }
     }
@@ -129,7 +211,12 @@ impl From<PutError> for Failure {
             PutError::NotStored(why) => Self::NotStored(why),
             PutError::Uncertain(why) => Self::Uncertain(why),
             PutError::NoProject | PutError::NoLogstore => Self::NoLogstore,
+            PutError::Throttled { why, pause } => Self::Throttled { why, pause },
+            PutError::Unreachable(why) => Self::Unreachable(why),
+            PutError::BadKey => Self::BadKey,
             PutError::Unauthorized => Self::NoRight,
+            PutError::KeyHeld => Self::KeyHeld,
+            PutError::Content { why, .. } => Self::Unstorable { record: None, why },
         }
     }
 }

@@ -16,21 +16,24 @@ use tokio::sync::Notify;
 
 use crate::backend::{Answer, Backend, BoxFuture, Mark, Profile};
 use crate::catalog::{Catalog, Spread, Target};
-use crate::failure::Failure;
+use crate::failure::{Failure, NetworkError};
 use crate::idempotence::{Admission, Gaps, Outcome, Producers, Temporary, Ticket, Verdict};
 use crate::logs::{BatchContext, Envelope, LogGroup, Mapping, Piece, SourceRule, TopicRule};
-use crate::memory::Charge;
+use crate::memory::{Budget, Charge};
 use crate::records;
 use crate::refusals::Refusals;
 use crate::session::ProduceStep;
 use crate::spread::{Batcher, Entry, GroupKey};
+use crate::tenant::{self, Route};
 
 use pool::{Pool, Worker};
 use request::{Delivery, Request, Role};
+use unfinished::Unfinished;
 
 mod flush;
 mod pool;
 mod request;
+mod unfinished;
 
 pub use request::{Done, InFlight};
 
@@ -40,9 +43,12 @@ const INLINE_BYTES_MAX: usize = 32 << 10;
 const INLINE_DECOMPRESSED_BYTES_MAX: usize = 256 << 10;
 /// A piece of at least this size is a LogGroup of its own, compressed where it was decoded.
 const ALONE_BYTES_MIN: usize = 32 << 10;
-/// Logs that may wait for the backend. They are many times larger than the frames that the memory budget knows of, where
-/// those were compressed.
-const WAITING_BYTES_MAX: usize = 256 << 20;
+/// Logs that may wait for the backend, of which one project may hold half of what the others leave. They are many times
+/// larger than the frames that the memory budget knows of, where those were compressed.
+const WAITING_BYTES_MAX: u64 = 256 << 20;
+/// Waiting for a write ends so long before the request's own deadline, so that what was never written is not told to be
+/// uncertain.
+const GIVE_UP_MARGIN: Duration = Duration::from_millis(100);
 /// How often old producers are looked for.
 const EXPIRE_INTERVAL: Duration = Duration::from_secs(10);
 /// How often a draining ingest looks whether it is done.
@@ -54,6 +60,7 @@ pub struct Config {
     pub mapping: Mapping,
     pub spread: Spread,
     pub records: records::Limits,
+    pub network_error: NetworkError,
 }
 
 /// The Produce path. Cheap to clone; the last clone ends the pool.
@@ -70,6 +77,8 @@ struct Inner {
     nothing: Arc<str>,
     pool: Pool,
     state: Mutex<State>,
+    /// The logs that wait for the backend.
+    waiting: Budget,
     /// Something was added to the batcher.
     work: Arc<Notify>,
     refusals: Arc<Refusals>,
@@ -89,6 +98,8 @@ struct State {
     owners: HashMap<Ticket, (Arc<Request>, usize)>,
     /// Why batches failed whose verdict waits for earlier ones.
     failures: HashMap<Ticket, Failure>,
+    /// Batches of idempotent producers of which a part is stored.
+    unfinished: Unfinished,
 }
 
 /// An answer that can be given, once the lock is released.
@@ -111,6 +122,31 @@ struct Prepared {
 struct Encoded {
     pieces: Vec<Piece>,
     groups: Vec<LogGroup>,
+}
+
+impl Encoded {
+    /// Bytes that wait: logs as they are, complete groups as they are compressed.
+    fn bytes(&self) -> u64 {
+        let pieces = self.pieces.iter().map(|piece| piece.logs.len());
+        let groups = self.groups.iter().map(|group| group.body.len());
+        pieces.chain(groups).sum::<usize>() as u64
+    }
+
+    /// Leaves out the groups and pieces that lie in the first so many logs, which are stored; gives the logs left out. A
+    /// piece of which a part is stored stays: twice is better than not.
+    fn skip(&mut self, stored_logs: u32) -> u32 {
+        let mut left = stored_logs;
+        let mut skipped = 0;
+        let mut is_stored = |log_count: u32| {
+            let stored = log_count <= left;
+            left = if stored { left - log_count } else { 0 };
+            skipped += if stored { log_count } else { 0 };
+            stored
+        };
+        self.groups.retain(|group| !is_stored(group.log_count));
+        self.pieces.retain(|piece| !is_stored(piece.log_count));
+        skipped
+    }
 }
 
 impl Told {
@@ -160,16 +196,14 @@ impl Ingest {
             pool: Pool::start(profile.codec)?,
             state: Mutex::new(State {
                 producers,
-                batcher: Batcher::new(
-                    profile.bounds,
-                    profile.linger,
-                    config.spread == Spread::ByPartition,
-                ),
+                batcher: Batcher::new(&profile, config.spread == Spread::ByPartition),
+                unfinished: Unfinished::default(),
                 prepared: HashMap::new(),
                 waiting: HashMap::new(),
                 owners: HashMap::new(),
                 failures: HashMap::new(),
             }),
+            waiting: Budget::new(WAITING_BYTES_MAX),
             work: Arc::clone(&work),
             backend,
             catalog,
@@ -185,7 +219,7 @@ impl Ingest {
     /// Starts a Produce request that arrived whole. `charge` is what its frame holds of the memory budget, until its
     /// logs are stored or refused; `source` is the client's address.
     pub fn start(&self, step: ProduceStep, charge: Option<Charge>, source: Arc<str>) -> InFlight {
-        let request = Request::new(step, charge, source);
+        let request = Request::new(step, charge, source, self.0.config.network_error);
         let mut inline_left = INLINE_BYTES_MAX;
         let mut found: Option<(u32, Result<Target, Failure>)> = None;
         for index in 0..request.partition_count() {
@@ -324,14 +358,7 @@ impl Inner {
         delivery: &Delivery,
     ) -> Result<Encoded, Failure> {
         let request = delivery.request();
-        let context = BatchContext {
-            mapping: &self.config.mapping,
-            window: self.profile.window,
-            bounds: self.profile.bounds,
-            now_ms: request.arrived_ms(),
-            json_topic: target.route.json,
-            client_ip: (self.source == SourceRule::Field).then(|| &**request.source()),
-        };
+        let context = self.context(request, &target.route);
         let Worker {
             decoder,
             encoder,
@@ -361,6 +388,43 @@ impl Inner {
             }
         }
         Ok(encoded)
+    }
+
+    fn context<'c>(&'c self, request: &'c Request, route: &Route) -> BatchContext<'c> {
+        BatchContext {
+            mapping: &self.config.mapping,
+            window: self.profile.window,
+            bounds: self.profile.bounds,
+            now_ms: request.arrived_ms(),
+            json_topic: route.json,
+            client_ip: (self.source == SourceRule::Field).then(|| &**request.source()),
+        }
+    }
+
+    /// The index of the record that became this log, counted from what was written in the last try.
+    fn record_of(&self, worker: &mut Worker, delivery: &Delivery, log: u32) -> Option<usize> {
+        let request = delivery.request();
+        let route = tenant::route(delivery.topic()).ok()?;
+        let context = self.context(request, &route);
+        let wanted = delivery.stored_before.saturating_add(log);
+        let (limits, version) = (&self.config.records, request.version());
+        let Worker {
+            decoder, encoder, ..
+        } = worker;
+        encoder.reset();
+        let (mut record, mut found) = (0, None);
+        let decoded = decoder.decode(&delivery.records(), version, limits, |each| {
+            encoder
+                .push(&context, &each)
+                .map_err(|error| Failure::Log { record, error })?;
+            if found.is_none() && encoder.log_count() > wanted {
+                found = Some(record);
+            }
+            record += 1;
+            Ok::<(), Failure>(())
+        });
+        encoder.reset();
+        decoded.ok().and(found)
     }
 
     /// What stands in `__source__` of a batch's groups.
@@ -462,16 +526,21 @@ impl State {
     ) -> Option<(Delivery, Result<(), Failure>)> {
         let Prepared {
             target,
-            encoded,
-            delivery,
+            mut encoded,
+            mut delivery,
         } = prepared;
+        if let Role::Owner(_) = delivery.role() {
+            delivery.stored_before = encoded.skip(self.unfinished.stored_logs(&delivery));
+        }
         if encoded.pieces.is_empty() && encoded.groups.is_empty() {
             return Some((delivery, Ok(())));
         }
-        if self.batcher.bytes() >= WAITING_BYTES_MAX {
+        let project = &delivery.request().tenant().project;
+        let Some(charge) = inner.waiting.try_reserve(Some(project), encoded.bytes()) else {
             let failure = Failure::NotStored("too much waits for the Log Service");
             return Some((delivery, Err(failure)));
-        }
+        };
+        delivery.hold(charge);
         if !delivery.submit() {
             return Some((
                 delivery,
@@ -498,6 +567,7 @@ impl State {
             pieces: encoded.pieces,
             groups: encoded.groups,
             mark,
+            deadline: Some(request.give_up_at()),
             waiter: delivery,
         };
         self.batcher.add(entry, Instant::now());
@@ -570,6 +640,12 @@ fn outcome(result: &Result<(), Failure>) -> Outcome {
         // Clients retry these, so they are no end to the sequence.
         Err(Failure::NoLogstore | Failure::BadPartition(_)) => {
             Outcome::Failed(Temporary::NotStored("an earlier batch had nowhere to go"))
+        }
+        Err(Failure::Throttled { why, .. } | Failure::Unreachable(why)) => {
+            Outcome::Failed(Temporary::NotStored(why))
+        }
+        Err(Failure::KeyHeld) => {
+            Outcome::Failed(Temporary::NotStored("the access key is refused for a time"))
         }
         Err(Failure::Uncertain(why)) => Outcome::Failed(Temporary::Uncertain(why)),
         Err(_) => Outcome::Refused,

@@ -276,6 +276,7 @@ impl Accepting {
         let dialled = self.listener.endpoints.resolve(sni.as_deref());
         let session = Session::new(
             dialled,
+            address.ip(),
             self.listener.advertised_host.clone(),
             self.advertised_port,
             self.shared.limits.session.clone(),

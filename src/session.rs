@@ -19,6 +19,7 @@
 //!
 //! Everything else closes the connection, as Kafka does. A Produce step can be formed only in `Known`, with its tenant.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -78,6 +79,7 @@ pub struct Advertised {
 /// The state of one client.
 pub struct Session {
     dialled: Dialled,
+    peer: IpAddr,
     advertised: Advertised,
     limits: Limits,
     client_id: Arc<str>,
@@ -128,6 +130,8 @@ enum Standing {
     Unproven,
     /// The key is wrong; the login was taken only to say so for each topic.
     RefusedKey,
+    /// As `RefusedKey`, by the Log Service's word on a topic, which may change.
+    Disproven,
 }
 
 /// What the first bytes of a frame tell before its body is read.
@@ -144,6 +148,7 @@ impl Session {
     /// `advertised_host` is for clients that sent no SNI; default: the listener's default endpoint.
     pub fn new(
         dialled: Dialled,
+        peer: IpAddr,
         advertised_host: Option<Arc<str>>,
         advertised_port: u16,
         limits: Limits,
@@ -154,6 +159,7 @@ impl Session {
         };
         Self {
             dialled,
+            peer,
             advertised: Advertised {
                 host,
                 port: advertised_port,
@@ -197,7 +203,9 @@ impl Session {
             State::Known(known) => match known.standing {
                 // A refused key's Produce is skipped as it comes, so its size costs nothing; other frames have their
                 // own limit.
-                Standing::Proven | Standing::RefusedKey => self.limits.frame_bytes_max,
+                Standing::Proven | Standing::RefusedKey | Standing::Disproven => {
+                    self.limits.frame_bytes_max
+                }
                 Standing::Unproven => self.limits.frame_before_proof_bytes_max,
             },
             // Only a token may come, also where a known client logs in again.
@@ -225,7 +233,7 @@ impl Session {
         let is_produce =
             crate::protocol::served(key).is_some_and(|served| served.api == Api::Produce);
         match (is_produce, known.standing) {
-            (true, Standing::RefusedKey) => Early::Skim(Skimmer::new()),
+            (true, Standing::RefusedKey | Standing::Disproven) => Early::Skim(Skimmer::new()),
             (true, _) => Early::Produce,
             (false, _) if size > OTHER_FRAME_BYTES_MAX => {
                 Early::Close(CloseReason::FrameTooLarge {
@@ -384,7 +392,7 @@ impl Session {
                 } => illegal_sasl(version, correlation_id, CloseReason::OtherUser),
             };
         }
-        let tenant = match self.dialled.tenant(login) {
+        let tenant = match self.dialled.tenant(login, self.peer) {
             Ok(tenant) => Arc::new(tenant),
             Err(error) => return refuse_login(reply, &error),
         };
@@ -431,12 +439,21 @@ impl Session {
         })
     }
 
-    /// The Log Service has accepted the key of an unproven client.
+    /// The Log Service has accepted the client's key. One that was refused at the login stays refused.
     pub fn prove(&mut self) {
+        if let State::Known(known) = &mut self.state
+            && matches!(known.standing, Standing::Unproven | Standing::Disproven)
+        {
+            known.standing = Standing::Proven;
+        }
+    }
+
+    /// The Log Service has refused the key of a client that had not proven it.
+    pub fn disprove(&mut self) {
         if let State::Known(known) = &mut self.state
             && known.standing == Standing::Unproven
         {
-            known.standing = Standing::Proven;
+            known.standing = Standing::Disproven;
         }
     }
 

@@ -6,12 +6,14 @@
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::time::Instant;
 
-use crate::backend::Mark;
+use crate::backend::{Mark, Share};
 use crate::logs::{LogGroup, Piece};
 use crate::tenant::{LogstoreName, Tenant};
 
 mod batcher;
+mod pace;
 mod rotation;
 
 pub use batcher::Batcher;
@@ -67,8 +69,19 @@ pub struct Entry<W> {
     /// Groups that are complete.
     pub groups: Vec<LogGroup>,
     pub mark: Option<Mark>,
+    /// When waiting for its write is over.
+    pub deadline: Option<Instant>,
     /// Whom the outcome concerns.
     pub waiter: W,
+}
+
+impl<W> Entry<W> {
+    /// Bytes that wait: logs as they are, complete groups as they are compressed.
+    fn bytes(&self) -> usize {
+        let pieces = self.pieces.iter().map(|piece| piece.logs.len());
+        let groups = self.groups.iter().map(|group| group.body.len());
+        pieces.chain(groups).sum()
+    }
 }
 
 /// A group's logs.
@@ -77,6 +90,15 @@ pub enum Content {
     /// Still to be closed and compressed.
     Open(Piece),
     Closed(LogGroup),
+}
+
+impl Content {
+    fn log_count(&self) -> u32 {
+        match self {
+            Self::Open(piece) => piece.log_count,
+            Self::Closed(group) => group.log_count,
+        }
+    }
 }
 
 /// A group on its way to a shard.
@@ -88,6 +110,7 @@ pub struct ReadyGroup {
     pub topic: Arc<str>,
     pub shard: u32,
     pub content: Content,
+    pub shares: Vec<Share>,
 }
 
 impl ReadyGroup {
@@ -100,10 +123,25 @@ impl ReadyGroup {
     }
 }
 
-/// One write set: stored whole or not at all.
+/// Whose writes are bounded together.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct LaneId(u64);
+
+/// What the batcher hands out.
+#[derive(Debug)]
+pub enum Taken<W> {
+    Write(Ready<W>),
+    /// Their time was over before a write could begin: nothing of them was written.
+    Overdue(Vec<W>),
+}
+
+/// One write set.
 #[derive(Debug)]
 pub struct Ready<W> {
+    pub lane: LaneId,
     pub groups: Vec<ReadyGroup>,
     pub marks: Vec<Mark>,
+    /// In the order of the shares' batches.
     pub waiters: Vec<W>,
+    pub deadline: Option<Instant>,
 }

@@ -3,6 +3,7 @@
 //! Nothing here touches a socket, a clock or a store.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str;
 use std::sync::Arc;
 
@@ -130,6 +131,8 @@ pub struct Tenant {
     pub region: Arc<str>,
     /// The endpoint that the client dialled, without project.
     pub endpoint: Arc<str>,
+    /// The client's address.
+    pub peer: IpAddr,
 }
 
 /// What is wrong with a login, in words that a user may read and that hold nothing of what he sent.
@@ -290,11 +293,11 @@ impl Endpoints {
 }
 
 impl Dialled {
-    /// The tenant of a login over this name.
+    /// The tenant of a login over this name, from a client at this address.
     ///
     /// # Errors
     /// When the name holds another project than the login.
-    pub fn tenant(&self, login: Login) -> Result<Tenant, LoginError> {
+    pub fn tenant(&self, login: Login, peer: IpAddr) -> Result<Tenant, LoginError> {
         match &self.project {
             Some(project) if *project != login.project => Err(LoginError::OtherProject),
             _ => Ok(Tenant {
@@ -302,6 +305,7 @@ impl Dialled {
                 credentials: login.credentials,
                 region: Arc::clone(&self.endpoint.region),
                 endpoint: Arc::clone(&self.endpoint.name),
+                peer,
             }),
         }
     }
@@ -506,9 +510,10 @@ mod tests {
         let login = |name: &str| {
             parse_plain_token(format!("\0{name}\0id#secret").as_bytes()).expect("well formed")
         };
-        assert!(dialled.tenant(login("project-1")).is_ok());
+        let peer = IpAddr::from([10, 0, 0, 1]);
+        assert!(dialled.tenant(login("project-1"), peer).is_ok());
         assert_eq!(
-            dialled.tenant(login("project-2")).err(),
+            dialled.tenant(login("project-2"), peer).err(),
             Some(LoginError::OtherProject)
         );
     }

@@ -1,11 +1,10 @@
 //! A backend that takes everything and keeps nothing: for measuring what stands in front of a store.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{
     Answer, Backend, BoxFuture, DescribeError, LoginOutcome, Logstore, Mark, Permission, Profile,
-    PutError, WriteSet, embedded,
+    SetError, WriteSet, embedded,
 };
 use crate::tenant::{LogstoreName, Tenant};
 
@@ -33,7 +32,7 @@ impl Backend for Discard {
         }
     }
 
-    fn log_in(&self, _tenant: &Arc<Tenant>, _peer: IpAddr) -> Answer<LoginOutcome> {
+    fn log_in(&self, _tenant: &Arc<Tenant>) -> Answer<LoginOutcome> {
         Answer::Now(LoginOutcome::Proven)
     }
 
@@ -57,7 +56,7 @@ impl Backend for Discard {
         Answer::Now(Ok(Vec::new()))
     }
 
-    fn put(&self, _set: WriteSet) -> BoxFuture<'static, Result<(), PutError>> {
+    fn put(&self, _set: WriteSet) -> BoxFuture<'static, Result<(), SetError>> {
         Box::pin(std::future::ready(Ok(())))
     }
 

@@ -4,7 +4,6 @@
 //! `sqlite` keeps the data, `reader` reads it back. It is one copy on one disk: acknowledged means synced there, no more.
 
 use std::io;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,8 +14,8 @@ use self::sqlite::SqliteOpener;
 use self::store::{Open, OpenError, Retention, Store};
 use self::writer::{Arrangement, Counters, Rules, Shared, Writer};
 use super::{
-    Answer, Backend, BoxFuture, DescribeError, LoginOutcome, Logstore, Mark, Permission, Profile,
-    PutError, WriteSet,
+    Answer, Backend, BoxFuture, DescribeError, Linger, LoginOutcome, Logstore, Mark, Permission,
+    Profile, SetError, WriteSet,
 };
 use crate::logs::{Bounds, Codec, SourceRule, TimeWindow};
 use crate::tenant::{LogstoreName, ProjectName, Tenant};
@@ -66,7 +65,7 @@ pub const PROFILE: Profile = Profile {
     // The column holds LZ4 blocks, each with a CRC of its own.
     codec: Codec::LZ4,
     // What comes while a commit runs shares the next one; waiting would only add to a lone request's time.
-    linger: Duration::ZERO,
+    linger: Linger::NONE,
     // One in the commit that runs, one for the commit that follows.
     writes_in_flight_max: 2,
     source: SourceRule::Group,
@@ -199,7 +198,7 @@ impl Backend for Embedded {
         PROFILE
     }
 
-    fn log_in(&self, tenant: &Arc<Tenant>, _peer: IpAddr) -> Answer<LoginOutcome> {
+    fn log_in(&self, tenant: &Arc<Tenant>) -> Answer<LoginOutcome> {
         Answer::Now(match self.access.admit(tenant) {
             Ok(_) => LoginOutcome::Proven,
             Err(refusal) => LoginOutcome::Refused(refusal.reason()),
@@ -249,8 +248,9 @@ impl Backend for Embedded {
         Answer::Now(Ok(described.collect()))
     }
 
-    fn put(&self, set: WriteSet) -> BoxFuture<'static, Result<(), PutError>> {
-        Box::pin(self.writer.put(set))
+    fn put(&self, set: WriteSet) -> BoxFuture<'static, Result<(), SetError>> {
+        let put = self.writer.put(set);
+        Box::pin(async move { Ok(put.await?) })
     }
 
     /// The first call hands them over; later ones find none.

@@ -16,6 +16,7 @@ use crate::backend::embedded::Embedded;
 use crate::backend::embedded::writer::Counters;
 use crate::catalog;
 use crate::config::{self, Config, SpreadMode};
+use crate::failure::NetworkError;
 use crate::ingest;
 use crate::records;
 use crate::server::limits::Limits;
@@ -141,6 +142,7 @@ fn ingest_config(config: &Config) -> ingest::Config {
             decompressed_bytes_max: config.limits.decompressed_bytes_max,
             records_max: config.limits.records_per_batch_max,
         },
+        network_error: NetworkError::Safe,
     }
 }
 

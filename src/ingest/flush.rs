@@ -12,12 +12,15 @@ use tokio::time::{Instant, interval, sleep_until};
 use super::pool::Worker;
 use super::request::Delivery;
 use super::{EXPIRE_INTERVAL, INLINE_BYTES_MAX, Inner};
-use crate::backend::{Placed, PutError, WriteSet};
+use crate::backend::{Placed, PutError, SetError, Unstorable, WriteSet};
 use crate::failure::Failure;
-use crate::spread::{Content, Ready, ReadyGroup};
+use crate::spread::{Content, LaneId, Ready, ReadyGroup, Taken};
 
 /// The outcome of one write, and whom it concerns.
-type Written = (Result<(), PutError>, Vec<Delivery>);
+struct Written {
+    outcome: Result<(), SetError>,
+    waiters: Vec<Delivery>,
+}
 
 /// Runs until the [`Inner`] it serves is gone and its last writes are settled.
 pub async fn run(inner: Weak<Inner>, work: Arc<Notify>) {
@@ -42,23 +45,40 @@ pub async fn run(inner: Weak<Inner>, work: Arc<Notify>) {
 
 /// Starts as many writes as may be in flight; gives the time at which more will be due.
 async fn flush(inner: &Arc<Inner>, writes: &mut JoinSet<Written>) -> Option<Instant> {
-    while writes.len() < inner.profile.writes_in_flight_max {
+    loop {
         let now = Instant::now();
-        let (ready, next) = {
+        let (taken, next) = {
             let mut state = inner.lock();
             (state.batcher.take(now.into_std()), state.batcher.next_due())
         };
-        let Some(ready) = ready else {
-            return next.map(Instant::from_std);
-        };
-        // Where our own code failed, nothing is written and the dropped deliveries say so.
-        let Some((set, waiters)) = close(inner, ready).await else {
-            continue;
-        };
-        let put = inner.backend.put(set);
-        writes.spawn(async move { (put.await, waiters) });
+        match taken {
+            None => return next.map(Instant::from_std),
+            Some(Taken::Overdue(waiters)) => {
+                let failure = Failure::NotStored("its time was over before it could be written");
+                let each = waiters.into_iter();
+                inner.settle(each.map(|delivery| (delivery, Err(failure.clone()))));
+            }
+            Some(Taken::Write(ready)) => write(inner, ready, writes).await,
+        }
     }
-    None
+}
+
+async fn write(inner: &Arc<Inner>, ready: Ready<Delivery>, writes: &mut JoinSet<Written>) {
+    let lane = ready.lane;
+    // Where our own code failed, nothing is written and the dropped deliveries say so.
+    let Some((set, waiters)) = close(inner, ready).await else {
+        return inner.lock().batcher.done(lane);
+    };
+    let put = inner.backend.put(set);
+    let done = LaneDone {
+        inner: Arc::downgrade(inner),
+        lane,
+    };
+    writes.spawn(async move {
+        let outcome = put.await;
+        drop(done);
+        Written { outcome, waiters }
+    });
 }
 
 fn expire(inner: &Weak<Inner>) {
@@ -81,6 +101,8 @@ async fn close(inner: &Arc<Inner>, ready: Ready<Delivery>) -> Option<(WriteSet, 
         groups,
         marks,
         waiters,
+        deadline,
+        ..
     } = ready;
     let uncompressed: usize = groups.iter().map(ReadyGroup::uncompressed_bytes).sum();
     let placed = if uncompressed <= INLINE_BYTES_MAX {
@@ -96,6 +118,8 @@ async fn close(inner: &Arc<Inner>, ready: Ready<Delivery>) -> Option<(WriteSet, 
     let set = WriteSet {
         groups: placed?,
         marks,
+        batch_count: u32::try_from(waiters.len()).unwrap_or(u32::MAX),
+        deadline,
     };
     Some((set, waiters))
 }
@@ -114,21 +138,57 @@ fn place_all(inner: &Inner, worker: &mut Worker, groups: Vec<ReadyGroup>) -> Vec
                     worker.closer.close(vec![piece], &envelope)
                 }
             },
+            shares: group.shares,
         })
         .collect()
 }
 
+/// Lets the next write of a lane begin, also where this one panicked.
+struct LaneDone {
+    inner: Weak<Inner>,
+    lane: LaneId,
+}
+
+impl Drop for LaneDone {
+    fn drop(&mut self) {
+        if let Some(inner) = self.inner.upgrade() {
+            inner.lock().batcher.done(self.lane);
+        }
+    }
+}
+
 fn settle(inner: &Weak<Inner>, written: Result<Written, tokio::task::JoinError>) {
     // A write that panicked dropped its deliveries, which ended as perhaps stored.
-    let Ok((outcome, waiters)) = written else {
+    let (Some(inner), Ok(Written { outcome, waiters })) = (inner.upgrade(), written) else {
         return;
     };
-    if let Some(inner) = inner.upgrade() {
-        let result = outcome.map_err(Failure::from);
-        inner.settle(
-            waiters
-                .into_iter()
-                .map(|delivery| (delivery, result.clone())),
-        );
+    let each = match outcome {
+        Ok(()) => vec![Ok(()); waiters.len()],
+        Err(SetError::Whole(error)) => vec![Err(error); waiters.len()],
+        Err(SetError::Each(outcomes)) => {
+            let mut state = inner.lock();
+            for (delivery, outcome) in waiters.iter().zip(&outcomes) {
+                state.unfinished.note(delivery, outcome.stored_logs);
+            }
+            outcomes.into_iter().map(|outcome| outcome.result).collect()
+        }
+    };
+    let mut settled = Vec::with_capacity(waiters.len());
+    // A backend that says nothing of a batch drops its delivery, which ends as perhaps stored.
+    for (delivery, result) in waiters.into_iter().zip(each) {
+        match result {
+            Err(PutError::Content { log, why }) => refuse_record(&inner, delivery, log, why),
+            result => settled.push((delivery, result.map_err(Failure::from))),
+        }
     }
+    inner.settle(settled);
+}
+
+/// Finds the record behind a log that the Log Service refused, by decoding the batch once more.
+fn refuse_record(inner: &Arc<Inner>, delivery: Delivery, log: u32, why: Unstorable) {
+    let this = Arc::clone(inner);
+    inner.pool.run(move |worker| {
+        let record = this.record_of(worker, &delivery, log);
+        delivery.finish(Err(Failure::Unstorable { record, why }));
+    });
 }

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use tokio::time::Instant;
 use tracing::info;
 
-use super::{Inner, now_ms};
-use crate::failure::Failure;
+use super::{GIVE_UP_MARGIN, Inner, now_ms};
+use crate::failure::{Failure, KeyState, NetworkError};
 use crate::idempotence::Ticket;
 use crate::memory::Charge;
 use crate::protocol::produce::PartitionResult;
@@ -31,6 +31,7 @@ pub struct Request {
     source: Arc<str>,
     arrived_ms: i64,
     deadline: Instant,
+    network_error: NetworkError,
     state: Mutex<Progress>,
 }
 
@@ -56,7 +57,12 @@ enum Stage {
 }
 
 impl Request {
-    pub fn new(mut step: ProduceStep, charge: Option<Charge>, source: Arc<str>) -> Arc<Self> {
+    pub fn new(
+        mut step: ProduceStep,
+        charge: Option<Charge>,
+        source: Arc<str>,
+        network_error: NetworkError,
+    ) -> Arc<Self> {
         let count = step.request().partitions.len();
         let timeout = Duration::from_millis(u64::try_from(step.request().timeout_ms).unwrap_or(0));
         let state = Progress {
@@ -71,6 +77,7 @@ impl Request {
         Arc::new(Self {
             deadline: Instant::now() + timeout.clamp(TIMEOUT_MIN, TIMEOUT_MAX) * 4 / 5,
             arrived_ms: now_ms(),
+            network_error,
             step,
             source,
             state: Mutex::new(state),
@@ -107,6 +114,11 @@ impl Request {
 
     pub fn version(&self) -> i16 {
         self.step.version()
+    }
+
+    /// When waiting for a write to begin is over.
+    pub fn give_up_at(&self) -> std::time::Instant {
+        (self.deadline - GIVE_UP_MARGIN).into_std()
     }
 
     /// Milliseconds since the epoch.
@@ -189,7 +201,10 @@ impl Request {
             .map(|index| (index, None));
         PartitionResult {
             record_errors: record_errors.into_iter().collect(),
-            ..PartitionResult::refused(failure.code(self.step.version()), Some(message))
+            ..PartitionResult::refused(
+                failure.code(self.step.version(), self.network_error),
+                Some(message),
+            )
         }
     }
 }
@@ -211,6 +226,10 @@ pub struct Delivery {
     request: Arc<Request>,
     index: usize,
     role: Role,
+    /// For the logs that wait for the Log Service.
+    waiting: Option<Charge>,
+    /// Logs from the start that an earlier try has stored.
+    pub stored_before: u32,
     ended: bool,
 }
 
@@ -222,6 +241,8 @@ impl Delivery {
             request: Arc::clone(request),
             index,
             role,
+            waiting: None,
+            stored_before: 0,
             ended: false,
         }
     }
@@ -247,6 +268,11 @@ impl Delivery {
         self.request.records(self.index)
     }
 
+    /// Keeps the charge of its logs until it ends.
+    pub fn hold(&mut self, waiting: Charge) {
+        self.waiting = Some(waiting);
+    }
+
     /// From here on it may be written. False: the request was given up meanwhile.
     pub fn submit(&self) -> bool {
         self.request.submit(self.index)
@@ -261,6 +287,7 @@ impl Delivery {
     /// Gives the partition its result. The producer's state is settled already.
     pub fn answer(mut self, result: Result<(), Failure>) {
         self.ended = true;
+        self.waiting = None;
         if let Err(failure) = &result {
             self.report(failure);
         }
@@ -307,6 +334,8 @@ pub struct Done {
     pub frame: Option<Bytes>,
     /// acks=0 and something was not stored: the connection has to be closed, as Kafka does.
     pub unacked_failed: bool,
+    /// The worst that a partition's failure says of the key.
+    pub key: KeyState,
 }
 
 impl InFlight {
@@ -340,12 +369,19 @@ impl InFlight {
             Stage::Open | Stage::Submitted => unreachable!("unanswered counts them"),
         });
         let results: Vec<PartitionResult> = answered.collect();
+        let failures = progress.stages.iter().filter_map(|stage| match stage {
+            Stage::Done(Err(failure)) => Some(failure),
+            _ => None,
+        });
+        let key = failures.clone().map(Failure::key_state).max();
+        let throttle = failures.map(Failure::throttle).max().unwrap_or_default();
         drop(progress);
-        let frame = self.request.step.respond(&results);
+        let frame = self.request.step.respond(&results, throttle);
         let failed = results.iter().any(|result| !result.is_success());
         Poll::Ready(Done {
             unacked_failed: frame.is_none() && failed,
             frame,
+            key: key.unwrap_or(KeyState::Fine),
         })
     }
 }

@@ -87,6 +87,11 @@ impl Encoder {
         self.pieces.finish()
     }
 
+    /// Logs of the batch so far.
+    pub fn log_count(&self) -> u32 {
+        self.pieces.log_count()
+    }
+
     /// Forgets a batch that turned out bad.
     pub fn reset(&mut self) {
         self.shrink();

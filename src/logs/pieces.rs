@@ -60,6 +60,11 @@ impl Pieces {
         }
     }
 
+    pub fn log_count(&self) -> u32 {
+        let done = self.done.iter().map(|piece| piece.log_count);
+        done.sum::<u32>() + self.open.log_count
+    }
+
     pub fn mark(&self) -> Mark {
         Mark {
             done: self.done.len(),

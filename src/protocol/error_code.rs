@@ -10,6 +10,7 @@ pub enum ErrorCode {
     NotLeaderOrFollower = 6,
     RequestTimedOut = 7,
     MessageTooLarge = 10,
+    NetworkException = 13,
     InvalidTopic = 17,
     InvalidRequiredAcks = 21,
     TopicAuthorizationFailed = 29,

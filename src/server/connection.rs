@@ -18,8 +18,9 @@ use tracing::{debug, info};
 
 use super::limits::Counted;
 use super::steps::{self, Described};
-use super::{Peer, Shared};
+use super::{BadKey, Peer, Shared};
 use crate::backend::BoxFuture;
+use crate::failure::KeyState;
 use crate::ingest::InFlight;
 use crate::memory::Charge;
 use crate::session::{CloseReason, Early, LoginVerdict, Session, Step};
@@ -69,6 +70,10 @@ enum Reason {
     ProjectFull,
     #[error("a request with acks=0 could not be stored")]
     UnackedFailed,
+    #[error(
+        "the Log Service refuses its key; closed without an answer, so that the agent keeps its data"
+    )]
+    KeyHeld,
     #[error("{0}")]
     Io(std::io::ErrorKind),
 }
@@ -202,30 +207,38 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> Connection<S> {
         while self.unsent.len() < UNSENT_BYTES_MAX
             && let Some(front) = self.answers.front_mut()
         {
-            let (frame, unacked_failed) = match front {
-                Answer::Ready(frame) => (Some(std::mem::take(frame)), false),
+            let (frame, unacked_failed, key) = match front {
+                Answer::Ready(frame) => (Some(std::mem::take(frame)), false, KeyState::Fine),
                 Answer::Later(answer) => match answer.as_mut().poll(context) {
-                    Poll::Ready(frame) => (Some(frame), false),
+                    Poll::Ready(frame) => (Some(frame), false, KeyState::Fine),
                     Poll::Pending => break,
                 },
                 Answer::Describe(answer) => match answer.as_mut().poll(context) {
                     Poll::Ready(described) => {
                         if described.key_accepted {
                             self.session.prove();
+                        } else if described.key_refused {
+                            self.session.disprove();
                         }
-                        (Some(described.frame), false)
+                        (Some(described.frame), false, described.key)
                     }
                     Poll::Pending => break,
                 },
                 Answer::Produce(produce) => match produce.poll(context) {
                     Poll::Ready(done) => {
                         self.produces -= 1;
-                        (done.frame, done.unacked_failed)
+                        (done.frame, done.unacked_failed, done.key)
                     }
                     Poll::Pending => break,
                 },
             };
             self.answers.pop_front();
+            progress = true;
+            let holds = self.shared.bad_key == BadKey::Hold;
+            if key == KeyState::Held || holds && key == KeyState::Refused {
+                self.hold_key();
+                continue;
+            }
             if let Some(frame) = frame {
                 if self.unsent.is_empty() {
                     self.last_sent = Instant::now();
@@ -238,9 +251,16 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> Connection<S> {
                 self.close(Reason::UnackedFailed);
             }
             self.last_used = Instant::now();
-            progress = true;
         }
         progress
+    }
+
+    /// Nothing more is answered, and the connection closes after the delay for failed logins: the agent keeps its data.
+    fn hold_key(&mut self) {
+        self.answers.clear();
+        self.produces = 0;
+        self.answer_delayed(Bytes::new());
+        self.close(Reason::KeyHeld);
     }
 
     fn poll_send(&mut self, context: &mut Context<'_>) -> std::io::Result<bool> {

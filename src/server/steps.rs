@@ -1,19 +1,24 @@
 //! What a session's steps need from outside: the check of a login, the description of topics, producer ids.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use super::{BadKey, Peer, Shared};
 use crate::backend::{Answer, BoxFuture, LoginOutcome};
-use crate::failure::Failure;
+use crate::catalog::DESCRIBE_TIMEOUT;
+use crate::failure::{Failure, KeyState};
 use crate::idempotence;
-use crate::protocol::metadata::{AskedTopics, TopicAnswer};
+use crate::protocol::metadata::{Asked, AskedTopics, TopicAnswer};
 use crate::refusals::shown;
 use crate::session::{InitProducerIdStep, LoginAttempt, LoginVerdict, MetadataStep};
 
+/// Topics of one Metadata request that the Log Service is asked for at once.
+const ASKED_AT_ONCE_MAX: usize = 16;
 /// Topics that an all-topics Metadata lists at the most.
 const LISTED_TOPICS_MAX: usize = 1_000;
 
@@ -27,7 +32,7 @@ pub fn log_in(
     let peer = peer.clone();
     Box::pin(async move {
         let tenant = Arc::clone(attempt.tenant());
-        let outcome = match shared.backend.log_in(&tenant, peer.address.ip()) {
+        let outcome = match shared.backend.log_in(&tenant) {
             Answer::Now(outcome) => outcome,
             Answer::Later(outcome) => outcome.await,
         };
@@ -62,48 +67,101 @@ pub struct Described {
     pub frame: Bytes,
     /// The Log Service has shown a Logstore to this key, so the key is good.
     pub key_accepted: bool,
+    /// It has called the key wrong, and shown nothing.
+    pub key_refused: bool,
+    /// The worst that a topic's failure says of the key.
+    pub key: KeyState,
 }
 
-/// Answers a Metadata request.
+/// Answers a Metadata request; one that shows a wrong key is held back, as a refused login is.
 pub fn describe(shared: Arc<Shared>, step: MetadataStep) -> BoxFuture<'static, Described> {
     Box::pin(async move {
-        let mut topics = Vec::new();
-        match step.topics() {
-            AskedTopics::None => {}
+        let mut failures = Vec::new();
+        let topics = match step.topics() {
+            AskedTopics::None => Vec::new(),
             AskedTopics::All => {
                 let listed = shared.catalog.list(step.tenant(), LISTED_TOPICS_MAX).await;
-                topics.extend(
-                    listed
-                        .iter()
-                        .map(|(name, count)| step.topic(name, Ok(*count))),
-                );
+                let each = listed.iter();
+                each.map(|(name, count)| step.topic(name, Ok(*count)))
+                    .collect()
             }
-            AskedTopics::Named(asked) => {
-                for one in asked {
-                    topics.push(match &one.name {
-                        Some(name) => describe_one(&shared, &step, name).await,
-                        None => MetadataStep::unknown_id(one.id),
-                    });
-                }
-            }
+            AskedTopics::Named(asked) => describe_named(&shared, &step, asked, &mut failures).await,
+        };
+        let key_accepted = topics.iter().any(|topic| topic.outcome.is_ok());
+        let key_refused = !key_accepted && failures.contains(&Failure::BadKey);
+        if key_refused {
+            tokio::time::sleep(shared.limits.failed_login_delay).await;
         }
+        let key = failures.iter().map(Failure::key_state).max();
         Described {
-            key_accepted: topics.iter().any(|topic| topic.outcome.is_ok()),
             frame: step.respond(&topics),
+            key_accepted,
+            key_refused,
+            key: key.unwrap_or(KeyState::Fine),
         }
     })
 }
 
-async fn describe_one(shared: &Shared, step: &MetadataStep, name: &str) -> TopicAnswer {
-    let found = shared
-        .catalog
-        .partitions(step.tenant(), name, step.creates())
-        .await;
-    let outcome = found.map_err(|failure| {
-        refused(shared, step, name, &failure);
-        failure.metadata_code()
-    });
-    step.topic(name, outcome)
+/// Topics that are not known at once are asked for side by side, with one limit for the whole request.
+async fn describe_named(
+    shared: &Shared,
+    step: &MetadataStep,
+    asked: &[Asked],
+    failures: &mut Vec<Failure>,
+) -> Vec<TopicAnswer> {
+    let mut found: Vec<Option<Result<i32, Failure>>> = Vec::with_capacity(asked.len());
+    let mut later = VecDeque::new();
+    for (index, one) in asked.iter().enumerate() {
+        let partitions = one.name.as_deref().map(|name| {
+            shared
+                .catalog
+                .partitions(step.tenant(), name, step.creates())
+        });
+        found.push(match partitions {
+            Some(Answer::Now(known)) => Some(known),
+            Some(Answer::Later(answer)) => {
+                later.push_back((index, answer));
+                None
+            }
+            None => None,
+        });
+    }
+    // What is not known when the time is over stays unknown.
+    let _ = tokio::time::timeout(DESCRIBE_TIMEOUT, ask(later, &mut found)).await;
+    let each = asked.iter().zip(found);
+    each.map(|(one, found)| {
+        let Some(name) = &one.name else {
+            return MetadataStep::unknown_id(one.id);
+        };
+        let outcome = found.unwrap_or(Err(Failure::Unknown)).map_err(|failure| {
+            refused(shared, step, name, &failure);
+            let code = failure.metadata_code();
+            failures.push(failure);
+            code
+        });
+        step.topic(name, outcome)
+    })
+    .collect()
+}
+
+type Later = (usize, BoxFuture<'static, Result<i32, Failure>>);
+
+/// Waits for the answers, some at a time.
+async fn ask(mut later: VecDeque<Later>, found: &mut [Option<Result<i32, Failure>>]) {
+    let mut asking = JoinSet::new();
+    loop {
+        while asking.len() < ASKED_AT_ONCE_MAX
+            && let Some((index, answer)) = later.pop_front()
+        {
+            asking.spawn(async move { (index, answer.await) });
+        }
+        match asking.join_next().await {
+            Some(Ok((index, answer))) => found[index] = Some(answer),
+            // Our own code failed: the topic stays unknown.
+            Some(Err(_)) => {}
+            None => return,
+        }
+    }
 }
 
 fn refused(shared: &Shared, step: &MetadataStep, topic: &str, failure: &Failure) {

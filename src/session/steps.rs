@@ -1,6 +1,7 @@
 //! What a session may ask of its connection, and how each request is answered.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use ring::digest;
@@ -230,7 +231,7 @@ impl ProduceStep {
                 .map(|_| PartitionResult::refused(error, None))
                 .collect(),
         };
-        match self.respond(&results) {
+        match self.respond(&results, Duration::ZERO) {
             Some(answer) => Step::Answer(answer),
             None if refusal.is_some() => Step::Close(CloseReason::UnackedRefused),
             None => Step::Nothing,
@@ -259,9 +260,11 @@ impl ProduceStep {
         self.version
     }
 
-    /// `None` for acks=0, which is never answered.
-    pub fn respond(&self, results: &[PartitionResult]) -> Option<Bytes> {
+    /// `None` for acks=0, which is never answered. `throttle`: how long the client should send nothing.
+    pub fn respond(&self, results: &[PartitionResult], throttle: Duration) -> Option<Bytes> {
+        let (version, id) = (self.version, self.correlation_id);
+        let throttle_ms = i32::try_from(throttle.as_millis()).unwrap_or(i32::MAX);
         (self.request.acks != 0)
-            .then(|| produce::respond(self.version, self.correlation_id, &self.request, results, 0))
+            .then(|| produce::respond(version, id, &self.request, results, throttle_ms))
     }
 }

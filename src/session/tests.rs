@@ -27,7 +27,8 @@ fn dialled(sni: Option<&str>, advertised_host: Option<&str>) -> Session {
         region: "r-1".into(),
     };
     let dialled = Endpoints::new(vec![endpoint]).expect("one").resolve(sni);
-    Session::new(dialled, advertised_host.map(Arc::from), PORT, LIMITS)
+    let peer = IpAddr::from([10, 0, 0, 1]);
+    Session::new(dialled, peer, advertised_host.map(Arc::from), PORT, LIMITS)
 }
 
 fn fresh() -> Session {

@@ -1,16 +1,21 @@
 //! Batches wait here until their write set is taken. Small ones join an open group as they arrive.
 //!
-//! The queue is a line of segments, each the content of one write set to be. A batch goes to the last segment only, so one
-//! never gets into an earlier set than those that came before it.
+//! A lane is a line of segments, each the content of one write set to be. A backend that does not linger has one lane for
+//! everything; with one that does, each Logstore and key has a lane of its own (with `by-partition` each shard), with its
+//! own bound on writes at once, so that one that is slow holds up no other. Inside a lane what came first leaves first,
+//! unless something behind it is full: what cannot leave yet goes on collecting company.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::pace::Paces;
 use super::rotation::Rotation;
-use super::{Content, Entry, GroupKey, Ready, ReadyGroup};
-use crate::backend::Mark;
+use super::{Content, Entry, GroupKey, LaneId, Ready, ReadyGroup, Taken, same_tenant};
+use crate::backend::{Linger, Mark, Profile, Share};
 use crate::logs::{Bounds, Piece};
+use crate::tenant::{LogstoreName, Tenant};
 
 /// A write set is closed at this size: large enough to make a commit cheap, small enough to be written in some 10 ms.
 const WRITE_SET_BYTES_MAX: usize = 16 << 20;
@@ -21,20 +26,65 @@ const ANY_SHARD: u32 = 0;
 #[derive(Debug)]
 pub struct Batcher<W> {
     bounds: Bounds,
-    linger: Duration,
+    linger: Linger,
+    writes_max: usize,
     by_partition: bool,
     rotation: Rotation,
-    segments: VecDeque<Segment<W>>,
+    paces: Paces,
+    ids: HashMap<LaneKey, LaneId>,
+    lanes: HashMap<LaneId, Lane<W>>,
+    lanes_made: u64,
+    /// When each lane next has something to hand out.
+    wakes: BTreeSet<(Instant, LaneId)>,
+}
+
+/// Whose writes are bounded together; `None` in its place where all are.
+#[derive(Clone, Debug)]
+struct LaneKey {
+    tenant: Arc<Tenant>,
+    logstore: LogstoreName,
+    place: u32,
+}
+
+impl PartialEq for LaneKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.place == other.place
+            && self.logstore == other.logstore
+            && same_tenant(&self.tenant, &other.tenant)
+    }
+}
+
+impl Eq for LaneKey {}
+
+impl Hash for LaneKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.tenant.project.hash(state);
+        self.tenant.credentials.access_key_id.hash(state);
+        self.logstore.hash(state);
+        self.place.hash(state);
+    }
+}
+
+#[derive(Debug)]
+struct Lane<W> {
+    key: Option<LaneKey>,
+    segments: BTreeMap<u64, Segment<W>>,
+    segments_made: u64,
+    /// The segment that may take more of a key, where the backend lingers.
+    growing: HashMap<GroupKey, u64>,
+    in_flight: usize,
+    linger: Duration,
+    wake: Option<Instant>,
 }
 
 /// The content of one write set to be.
 #[derive(Debug)]
 struct Segment<W> {
-    /// Set where each write set is one key's own: backends that linger write by Logstore.
-    key: Option<GroupKey>,
     began: Instant,
+    /// The earliest of its batches.
+    deadline: Option<Instant>,
     bytes: usize,
-    /// A group in it cannot grow any more.
+    /// A group in it cannot grow any more, so it waits for no company.
     full: bool,
     groups: Vec<Waiting>,
     /// The group of a key (and shard) that may still grow.
@@ -49,161 +99,264 @@ struct Waiting {
     shards: Arc<[u32]>,
     partition: i32,
     content: Content,
+    shares: Vec<Share>,
 }
 
 impl<W> Batcher<W> {
-    pub fn new(bounds: Bounds, linger: Duration, by_partition: bool) -> Self {
+    /// With `by_partition` a lingering backend gets one write at a time for each shard, or its logs would overtake each other.
+    pub fn new(profile: &Profile, by_partition: bool) -> Self {
+        let in_order = by_partition && !profile.linger.is_none();
         Self {
-            bounds,
-            linger,
+            bounds: profile.bounds,
+            linger: profile.linger,
+            writes_max: if in_order {
+                1
+            } else {
+                profile.writes_in_flight_max
+            },
             by_partition,
             rotation: Rotation::default(),
-            segments: VecDeque::new(),
+            paces: Paces::new(profile.linger),
+            ids: HashMap::new(),
+            lanes: HashMap::new(),
+            lanes_made: 0,
+            wakes: BTreeSet::new(),
         }
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.segments.is_empty()
-    }
-
-    /// Bytes that wait: logs as they are, complete groups as they are compressed.
-    pub fn bytes(&self) -> usize {
-        self.segments.iter().map(|segment| segment.bytes).sum()
-    }
-
     pub fn add(&mut self, entry: Entry<W>, now: Instant) {
-        let by_partition = self.by_partition;
-        let bounds = self.bounds;
-        let segment = self.segment(&entry, now);
-        let place = if by_partition {
+        let place = if self.by_partition {
             shard_of(&entry.shards, entry.partition)
         } else {
             ANY_SHARD
         };
-        if !entry.groups.is_empty() {
-            // Later logs must not slip into a group in front of these.
-            segment.open.remove(&(entry.key.clone(), place));
-            segment.full = true;
+        let id = self.lane(&entry.key, place);
+        let (bounds, lingers) = (self.bounds, !self.linger.is_none());
+        if let Some(lane) = self.lanes.get_mut(&id) {
+            let segment = if lingers {
+                lane.growing(&entry, place, &bounds, now)
+            } else {
+                lane.last(entry.bytes(), now)
+            };
+            segment.take(entry, place, &bounds);
         }
-        for group in entry.groups {
-            segment.bytes += group.body.len();
-            segment.groups.push(Waiting {
-                key: entry.key.clone(),
-                shards: Arc::clone(&entry.shards),
-                partition: entry.partition,
-                content: Content::Closed(group),
-            });
-        }
-        for piece in entry.pieces {
-            segment.bytes += piece.logs.len();
-            segment.add_piece(
-                &entry.key,
-                place,
-                &entry.shards,
-                entry.partition,
-                piece,
-                &bounds,
-            );
-        }
-        segment.marks.extend(entry.mark);
-        segment.waiters.push(entry.waiter);
+        self.schedule(id);
     }
 
-    /// The next write set, if one is due.
-    pub fn take(&mut self, now: Instant) -> Option<Ready<W>> {
-        let due = self
-            .segments
-            .iter()
-            .position(|segment| self.is_due(segment, now))?;
-        let segment = self.segments.remove(due)?;
-        let groups = segment.groups.into_iter().map(|group| {
-            let shard = if self.by_partition {
-                shard_of(&group.shards, group.partition)
-            } else {
-                self.rotation.next(
-                    &group.key.tenant.project,
-                    &group.key.logstore,
-                    &group.shards,
-                )
-            };
-            let GroupKey {
-                tenant,
-                logstore,
-                source,
-                topic,
-            } = group.key;
-            ReadyGroup {
-                tenant,
-                logstore,
-                source,
-                topic,
-                shard,
-                content: group.content,
+    /// The next write set, if one is due, or batches whose time is over. [`Batcher::done`] must be told of each write set.
+    pub fn take(&mut self, now: Instant) -> Option<Taken<W>> {
+        while let Some(&(wake, id)) = self.wakes.first() {
+            if wake > now {
+                return None;
             }
-        });
-        Some(Ready {
-            groups: groups.collect(),
+            let taken = self.take_from(id, now);
+            self.schedule(id);
+            if taken.is_some() {
+                return taken;
+            }
+        }
+        None
+    }
+
+    /// A write set of this lane has been written, or never will be.
+    pub fn done(&mut self, id: LaneId) {
+        if let Some(lane) = self.lanes.get_mut(&id) {
+            lane.in_flight -= 1;
+        }
+        self.schedule(id);
+    }
+
+    /// When [`Batcher::take`] will have something; `None` when nothing waits, or only for a write to end.
+    pub fn next_due(&self) -> Option<Instant> {
+        self.wakes.first().map(|(wake, _)| *wake)
+    }
+
+    fn take_from(&mut self, id: LaneId, now: Instant) -> Option<Taken<W>> {
+        let lane = self.lanes.get_mut(&id)?;
+        if let Some(overdue) = lane.find(|segment| segment.is_overdue(now)) {
+            return lane
+                .remove(overdue)
+                .map(|segment| Taken::Overdue(segment.waiters));
+        }
+        if lane.in_flight >= self.writes_max {
+            return None;
+        }
+        let linger = lane.linger;
+        let due = lane.find(|segment| segment.due(linger) <= now)?;
+        let segment = lane.remove(due)?;
+        lane.in_flight += 1;
+        lane.linger = self.paces.next(linger, segment.waiters.len());
+        let groups = segment.groups.into_iter();
+        Some(Taken::Write(Ready {
+            lane: id,
+            groups: groups.map(|group| self.place(group)).collect(),
             marks: segment.marks,
             waiters: segment.waiters,
-        })
+            deadline: segment.deadline,
+        }))
     }
 
-    /// When [`Batcher::take`] will have something; `None` when nothing waits.
-    pub fn next_due(&self) -> Option<Instant> {
-        self.segments
-            .iter()
-            .map(|segment| {
-                if segment.full {
-                    segment.began
-                } else {
-                    segment.began + self.linger
-                }
-            })
-            .min()
-    }
-
-    fn is_due(&self, segment: &Segment<W>, now: Instant) -> bool {
-        segment.full || now >= segment.began + self.linger
-    }
-
-    /// The segment that takes this batch: the last one (of its key, where write sets are a key's own), if it has room.
-    fn segment(&mut self, entry: &Entry<W>, now: Instant) -> &mut Segment<W> {
-        let own = !self.linger.is_zero();
-        let last = self
-            .segments
-            .iter()
-            .rposition(|segment| !own || segment.key.as_ref() == Some(&entry.key));
-        let bytes = entry
-            .pieces
-            .iter()
-            .map(|piece| piece.logs.len())
-            .sum::<usize>()
-            + entry
-                .groups
-                .iter()
-                .map(|group| group.body.len())
-                .sum::<usize>();
-        let fits = |index: &usize| {
-            let segment = &self.segments[*index];
-            segment.bytes + bytes <= WRITE_SET_BYTES_MAX && !(own && segment.full)
+    /// Gives a group its shard.
+    fn place(&mut self, group: Waiting) -> ReadyGroup {
+        let GroupKey {
+            tenant,
+            logstore,
+            source,
+            topic,
+        } = group.key;
+        let shard = if self.by_partition {
+            shard_of(&group.shards, group.partition)
+        } else {
+            self.rotation
+                .next(&tenant.project, &logstore, &group.shards)
         };
-        let index = match last.filter(fits) {
-            Some(index) => index,
-            None => {
-                self.segments
-                    .push_back(Segment::new(own.then(|| entry.key.clone()), now));
-                self.segments.len() - 1
+        ReadyGroup {
+            tenant,
+            logstore,
+            source,
+            topic,
+            shard,
+            content: group.content,
+            shares: group.shares,
+        }
+    }
+
+    fn lane(&mut self, key: &GroupKey, place: u32) -> LaneId {
+        let key = (!self.linger.is_none()).then(|| LaneKey {
+            tenant: Arc::clone(&key.tenant),
+            logstore: key.logstore.clone(),
+            place,
+        });
+        let id = match &key {
+            None => LaneId(0),
+            Some(key) => *self.ids.entry(key.clone()).or_insert_with(|| {
+                self.lanes_made += 1;
+                LaneId(self.lanes_made)
+            }),
+        };
+        self.lanes.entry(id).or_insert_with(|| Lane {
+            linger: key.as_ref().map_or(Duration::ZERO, |key| {
+                self.paces.recall(&key.tenant.project, &key.logstore)
+            }),
+            key,
+            segments: BTreeMap::new(),
+            segments_made: 0,
+            growing: HashMap::new(),
+            in_flight: 0,
+            wake: None,
+        });
+        id
+    }
+
+    /// Notes when the lane has to be looked at next; one that is done is forgotten with the key that it holds.
+    fn schedule(&mut self, id: LaneId) {
+        let Some(lane) = self.lanes.get_mut(&id) else {
+            return;
+        };
+        let wake = lane.next_wake(lane.in_flight < self.writes_max);
+        if wake != lane.wake {
+            if let Some(old) = lane.wake {
+                self.wakes.remove(&(old, id));
+            }
+            self.wakes.extend(wake.map(|wake| (wake, id)));
+            lane.wake = wake;
+        }
+        if !lane.segments.is_empty() || lane.in_flight > 0 {
+            return;
+        }
+        if let Some(Lane {
+            key: Some(key),
+            linger,
+            ..
+        }) = self.lanes.remove(&id)
+        {
+            self.paces
+                .remember(&key.tenant.project, &key.logstore, linger);
+            self.ids.remove(&key);
+        }
+    }
+}
+
+impl<W> Lane<W> {
+    /// The last segment, if it has room.
+    fn last(&mut self, bytes: usize, now: Instant) -> &mut Segment<W> {
+        let last = self.segments.last_key_value();
+        let fits = last.filter(|(_, last)| last.bytes + bytes <= WRITE_SET_BYTES_MAX);
+        let id = match fits {
+            Some((id, _)) => *id,
+            None => self.begin(now),
+        };
+        self.segments
+            .get_mut(&id)
+            .expect("found or begun just above")
+    }
+
+    /// The segment whose open group takes this batch, or a new one; whatever cannot grow any more need not wait.
+    fn growing(
+        &mut self,
+        entry: &Entry<W>,
+        place: u32,
+        bounds: &Bounds,
+        now: Instant,
+    ) -> &mut Segment<W> {
+        let found = self.growing.get(&entry.key).copied();
+        let fits = found
+            .and_then(|id| self.segments.get(&id))
+            .is_some_and(|segment| segment.has_room(entry, place, bounds));
+        let id = match found {
+            Some(id) if fits => id,
+            _ => {
+                if let Some(segment) = found.and_then(|id| self.segments.get_mut(&id)) {
+                    segment.full = true;
+                }
+                let id = self.begin(now);
+                self.growing.insert(entry.key.clone(), id);
+                id
             }
         };
-        &mut self.segments[index]
+        self.segments
+            .get_mut(&id)
+            .expect("found or begun just above")
+    }
+
+    fn begin(&mut self, now: Instant) -> u64 {
+        self.segments_made += 1;
+        self.segments.insert(self.segments_made, Segment::new(now));
+        self.segments_made
+    }
+
+    fn find(&self, wanted: impl Fn(&Segment<W>) -> bool) -> Option<u64> {
+        let mut found = self.segments.iter().filter(|(_, segment)| wanted(segment));
+        found.next().map(|(id, _)| *id)
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Segment<W>> {
+        let segment = self.segments.remove(&id)?;
+        if let Some(first) = segment.groups.first()
+            && self.growing.get(&first.key) == Some(&id)
+        {
+            self.growing.remove(&first.key);
+        }
+        Some(segment)
+    }
+
+    /// Without room for a write only a deadline is worth waking for.
+    fn next_wake(&self, has_room: bool) -> Option<Instant> {
+        let segments = self.segments.values();
+        segments
+            .flat_map(|segment| {
+                let due = has_room.then(|| segment.due(self.linger));
+                due.into_iter().chain(segment.deadline)
+            })
+            .min()
     }
 }
 
 impl<W> Segment<W> {
-    fn new(key: Option<GroupKey>, began: Instant) -> Self {
+    fn new(began: Instant) -> Self {
         Self {
-            key,
             began,
+            deadline: None,
             bytes: 0,
             full: false,
             groups: Vec::new(),
@@ -213,33 +366,90 @@ impl<W> Segment<W> {
         }
     }
 
-    fn add_piece(
-        &mut self,
+    fn due(&self, linger: Duration) -> Instant {
+        if self.full {
+            self.began
+        } else {
+            self.began + linger
+        }
+    }
+
+    fn is_overdue(&self, now: Instant) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= now)
+    }
+
+    fn has_room(&self, entry: &Entry<W>, place: u32, bounds: &Bounds) -> bool {
+        !self.full
+            && entry.groups.is_empty()
+            && entry
+                .pieces
+                .iter()
+                .all(|piece| self.room_for(piece, &entry.key, place, bounds).is_some())
+    }
+
+    /// The open group that this piece fits in.
+    fn room_for(
+        &self,
+        piece: &Piece,
         key: &GroupKey,
         place: u32,
-        shards: &Arc<[u32]>,
-        partition: i32,
-        piece: Piece,
         bounds: &Bounds,
-    ) {
-        let open = (key.clone(), place);
-        if let Some(&index) = self.open.get(&open)
-            && let Content::Open(grown) = &mut self.groups[index].content
-        {
-            if grown.logs.len() + piece.logs.len() <= bounds.piece_bytes_max
-                && grown.log_count + piece.log_count <= bounds.piece_logs_max
-            {
-                return merge(grown, &piece);
-            }
+    ) -> Option<usize> {
+        let index = *self.open.get(&(key.clone(), place))?;
+        let Content::Open(grown) = &self.groups[index].content else {
+            return None;
+        };
+        let fits = grown.logs.len() + piece.logs.len() <= bounds.piece_bytes_max
+            && grown.log_count + piece.log_count <= bounds.piece_logs_max;
+        fits.then_some(index)
+    }
+
+    fn take(&mut self, entry: Entry<W>, place: u32, bounds: &Bounds) {
+        let batch = u32::try_from(self.waiters.len()).unwrap_or(u32::MAX);
+        self.bytes += entry.bytes();
+        if !entry.groups.is_empty() {
+            // Later logs must not slip into a group in front of these.
+            self.open.remove(&(entry.key.clone(), place));
             self.full = true;
         }
-        self.open.insert(open, self.groups.len());
-        self.groups.push(Waiting {
-            key: key.clone(),
-            shards: Arc::clone(shards),
-            partition,
-            content: Content::Open(piece),
-        });
+        let waiting = |content: Content| Waiting {
+            key: entry.key.clone(),
+            shards: Arc::clone(&entry.shards),
+            partition: entry.partition,
+            shares: vec![Share {
+                batch,
+                log_count: content.log_count(),
+            }],
+            content,
+        };
+        let closed = entry.groups.into_iter().map(Content::Closed);
+        self.groups.extend(closed.map(waiting));
+        for piece in entry.pieces {
+            if let Some(index) = self.room_for(&piece, &entry.key, place, bounds) {
+                self.groups[index].grow(&piece, batch);
+                continue;
+            }
+            let open = (entry.key.clone(), place);
+            // The one that was open cannot take a piece any more.
+            self.full |= self.open.insert(open, self.groups.len()).is_some();
+            self.groups.push(waiting(Content::Open(piece)));
+        }
+        self.deadline = self.deadline.into_iter().chain(entry.deadline).min();
+        self.marks.extend(entry.mark);
+        self.waiters.push(entry.waiter);
+    }
+}
+
+impl Waiting {
+    fn grow(&mut self, piece: &Piece, batch: u32) {
+        if let Content::Open(grown) = &mut self.content {
+            merge(grown, piece);
+        }
+        let log_count = piece.log_count;
+        match self.shares.last_mut() {
+            Some(last) if last.batch == batch => last.log_count += log_count,
+            _ => self.shares.push(Share { batch, log_count }),
+        }
     }
 }
 
@@ -257,230 +467,4 @@ fn shard_of(shards: &[u32], partition: i32) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::logs::LogGroup;
-    use crate::tenant::{LogstoreName, Tenant, parse_plain_token};
-
-    const BOUNDS: Bounds = Bounds {
-        log_bytes_max: 100,
-        piece_bytes_max: 100,
-        piece_logs_max: 10,
-        name_bytes_max: 128,
-        expansion_bytes_max: 1_000,
-    };
-
-    fn tenant(secret: &str) -> Arc<Tenant> {
-        let login =
-            parse_plain_token(format!("\0project-1\0id#{secret}").as_bytes()).expect("well formed");
-        let (region, endpoint) = ("local".into(), "localhost".into());
-        Arc::new(Tenant {
-            project: login.project,
-            credentials: login.credentials,
-            region,
-            endpoint,
-        })
-    }
-
-    fn key(secret: &str, source: &str) -> GroupKey {
-        let logstore = LogstoreName::parse("logstore").expect("a good name");
-        GroupKey {
-            tenant: tenant(secret),
-            logstore,
-            source: source.into(),
-            topic: "".into(),
-        }
-    }
-
-    fn piece(logs: &[u8]) -> Piece {
-        Piece {
-            logs: logs.to_vec(),
-            log_count: 1,
-            time_min: 7,
-            time_max: 7,
-        }
-    }
-
-    fn entry<W>(key: GroupKey, partition: i32, logs: &[u8], waiter: W) -> Entry<W> {
-        let shards = Arc::from([0, 1, 2]);
-        Entry {
-            key,
-            shards,
-            partition,
-            pieces: vec![piece(logs)],
-            groups: Vec::new(),
-            mark: None,
-            waiter,
-        }
-    }
-
-    fn batcher<W>(linger: Duration, by_partition: bool) -> Batcher<W> {
-        Batcher::new(BOUNDS, linger, by_partition)
-    }
-
-    fn content(group: &ReadyGroup) -> Vec<u8> {
-        match &group.content {
-            Content::Open(piece) => piece.logs.clone(),
-            Content::Closed(group) => group.body.clone(),
-        }
-    }
-
-    #[test]
-    fn small_batches_of_one_key_share_a_group() {
-        let (mut batcher, now) = (batcher(Duration::ZERO, false), Instant::now());
-        // Two logins with the same credentials are one key.
-        batcher.add(entry(key("a", "10.0.0.1"), 0, b"one", 1), now);
-        batcher.add(entry(key("a", "10.0.0.1"), 1, b"two", 2), now);
-        assert_eq!(batcher.bytes(), 6);
-        let ready = batcher.take(now).expect("due at once");
-        assert_eq!(
-            ready.groups.iter().map(content).collect::<Vec<_>>(),
-            [b"onetwo"]
-        );
-        assert_eq!(ready.waiters, [1, 2]);
-        assert!(batcher.take(now).is_none() && batcher.is_empty());
-    }
-
-    #[test]
-    fn different_secrets_and_sources_never_share_a_group() {
-        let (mut batcher, now) = (batcher(Duration::ZERO, false), Instant::now());
-        for (secret, source) in [("a", "10.0.0.1"), ("b", "10.0.0.1"), ("a", "10.0.0.2")] {
-            batcher.add(entry(key(secret, source), 0, b"x", ()), now);
-        }
-        let ready = batcher.take(now).expect("due");
-        assert_eq!(ready.groups.len(), 3);
-        let mut shards: Vec<u32> = ready.groups.iter().map(|group| group.shard).collect();
-        shards.sort_unstable();
-        assert_eq!(
-            shards,
-            [0, 1, 2],
-            "groups of one Logstore go round its shards"
-        );
-    }
-
-    #[test]
-    fn by_partition_keeps_partition_to_shard() {
-        let (mut batcher, now) = (batcher(Duration::ZERO, true), Instant::now());
-        for (partition, logs) in [(0, b"a"), (1, b"b"), (4, b"c"), (0, b"d")] {
-            batcher.add(entry(key("a", "s"), partition, logs, ()), now);
-        }
-        let ready = batcher.take(now).expect("due");
-        let placed: Vec<(u32, Vec<u8>)> = ready
-            .groups
-            .iter()
-            .map(|group| (group.shard, content(group)))
-            .collect();
-        assert_eq!(placed, [(0, b"ad".to_vec()), (1, b"bc".to_vec())]);
-    }
-
-    #[test]
-    fn a_backend_that_lingers_gets_a_group_when_it_is_full_or_old() {
-        let linger = Duration::from_millis(10);
-        let (mut batcher, now) = (batcher(linger, false), Instant::now());
-        batcher.add(entry(key("a", "s"), 0, &[1; 60], 1), now);
-        assert!(batcher.take(now).is_none());
-        assert_eq!(batcher.next_due(), Some(now + linger));
-        batcher.add(entry(key("a", "s"), 0, &[2; 60], 2), now);
-        let ready = batcher.take(now).expect("full");
-        assert_eq!(ready.waiters, [1, 2]);
-        batcher.add(entry(key("a", "s"), 0, &[3; 6], 3), now);
-        batcher.add(entry(key("b", "s"), 0, &[3; 6], 4), now + linger / 2);
-        assert_eq!(
-            batcher.take(now + linger).map(|ready| ready.waiters),
-            Some(vec![3]),
-            "each key by itself"
-        );
-        assert!(batcher.take(now + linger).is_none());
-        assert_eq!(
-            batcher.take(now + linger * 2).map(|ready| ready.waiters),
-            Some(vec![4])
-        );
-        assert_eq!(batcher.next_due(), None);
-    }
-
-    #[test]
-    fn a_batch_is_never_split_over_two_write_sets() {
-        let (mut batcher, now) = (batcher(Duration::ZERO, false), Instant::now());
-        let large = |waiter| Entry {
-            groups: vec![
-                group(WRITE_SET_BYTES_MAX / 2),
-                group(WRITE_SET_BYTES_MAX / 2),
-            ],
-            ..entry(key("a", "s"), 0, b"x", waiter)
-        };
-        batcher.add(large(1), now);
-        batcher.add(large(2), now);
-        for waiter in [1, 2] {
-            let ready = batcher.take(now).expect("due");
-            assert_eq!((ready.groups.len(), ready.waiters), (3, vec![waiter]));
-        }
-    }
-
-    #[test]
-    fn later_logs_never_slip_in_front_of_a_complete_group_of_their_key() {
-        let (mut batcher, now) = (batcher(Duration::ZERO, true), Instant::now());
-        batcher.add(entry(key("a", "s"), 0, b"first", ()), now);
-        let large = Entry {
-            groups: vec![group(7)],
-            pieces: Vec::new(),
-            ..entry(key("a", "s"), 0, b"", ())
-        };
-        batcher.add(large, now);
-        batcher.add(entry(key("a", "s"), 0, b"last", ()), now);
-        let ready = batcher.take(now).expect("due");
-        let order: Vec<_> = ready.groups.iter().map(content).collect();
-        assert_eq!(order, [b"first".to_vec(), vec![0; 7], b"last".to_vec()]);
-    }
-
-    fn group(bytes: usize) -> LogGroup {
-        LogGroup {
-            body: vec![0; bytes],
-            digest: None,
-            raw_bytes: 1,
-            log_count: 1,
-            time_min: 0,
-            time_max: 0,
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_log_is_lost_or_doubled_groups_stay_below_the_limits_and_a_key_keeps_its_order(
-            adds in proptest::collection::vec((0..3_u8, 1..60_usize, any::<bool>()), 1..200),
-            lingers in any::<bool>(),
-        ) {
-            let linger = if lingers { Duration::from_millis(5) } else { Duration::ZERO };
-            let mut batcher = batcher(linger, false);
-            let mut now = Instant::now();
-            let mut taken = Vec::new();
-            let mut check = |ready: Ready<(u8, usize)>| {
-                for group in &ready.groups {
-                    let Content::Open(piece) = &group.content else { unreachable!("only pieces were added") };
-                    assert!(piece.logs.len() <= BOUNDS.piece_bytes_max && piece.log_count <= BOUNDS.piece_logs_max);
-                }
-                let bytes: usize = ready.groups.iter().map(ReadyGroup::uncompressed_bytes).sum();
-                let wanted: usize = ready.waiters.iter().map(|(_, index)| adds[*index].1).sum();
-                assert_eq!(bytes, wanted, "a set holds the logs of its waiters");
-                taken.extend(ready.waiters);
-            };
-            for (index, (which, bytes, take)) in adds.iter().enumerate() {
-                now += Duration::from_millis(1);
-                batcher.add(entry(key("a", &which.to_string()), 0, &vec![*which; *bytes], (*which, index)), now);
-                if *take && let Some(ready) = batcher.take(now) {
-                    check(ready);
-                }
-            }
-            while let Some(ready) = batcher.take(now + linger) {
-                check(ready);
-            }
-            prop_assert!(batcher.is_empty());
-            prop_assert_eq!(taken.len(), adds.len());
-            for which in 0..3 {
-                let own: Vec<usize> = taken.iter().filter(|(key, _)| *key == which).map(|(_, index)| *index).collect();
-                prop_assert!(own.is_sorted(), "{own:?}");
-            }
-        }
-    }
-}
+mod tests;

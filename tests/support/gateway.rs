@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use sluice::backend::Backend;
 use sluice::catalog::Spread;
+use sluice::failure::NetworkError;
 use sluice::ingest;
 use sluice::logs::Mapping;
 use sluice::memory::Budget;
@@ -44,6 +45,7 @@ pub struct Settings {
     pub bad_key: BadKey,
     pub spread: Spread,
     pub decompressed_bytes_max: usize,
+    pub network_error: NetworkError,
 }
 
 impl Default for Settings {
@@ -56,6 +58,7 @@ impl Default for Settings {
             bad_key: BadKey::TopicError,
             spread: Spread::RoundRobin { partitions: None },
             decompressed_bytes_max: records::Limits::default().decompressed_bytes_max,
+            network_error: NetworkError::Safe,
         }
     }
 }
@@ -128,6 +131,7 @@ async fn bind(
             decompressed_bytes_max: settings.decompressed_bytes_max,
             ..records::Limits::default()
         },
+        network_error: settings.network_error,
     };
     let shared =
         Shared::start(backend, config, settings.limits, settings.bad_key).expect("threads");

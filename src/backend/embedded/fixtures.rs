@@ -40,6 +40,7 @@ pub fn tenant_with(project_name: &str, id: &str, secret: &str) -> Arc<Tenant> {
         credentials,
         region: "cn-hangzhou".into(),
         endpoint: "cn-hangzhou.log.example.com".into(),
+        peer: std::net::Ipv4Addr::LOCALHOST.into(),
     })
 }
 
@@ -64,10 +65,12 @@ pub fn set(logstore_name: &str, shard: u32, bytes: usize) -> WriteSet {
         logstore: logstore(logstore_name),
         shard,
         group: group(bytes, 1000),
+        shares: Vec::new(),
     };
     WriteSet {
         groups: vec![placed],
         marks: Vec::new(),
+        ..WriteSet::default()
     }
 }
 

@@ -165,6 +165,7 @@ mod tests {
                 credentials: login.credentials,
                 region: "dev".into(),
                 endpoint: "localhost".into(),
+                peer: std::net::Ipv4Addr::LOCALHOST.into(),
             }),
             logstore: logstore.clone(),
             shard: 0,
@@ -176,10 +177,11 @@ mod tests {
                 time_min: 7,
                 time_max: 7,
             },
+            shares: Vec::new(),
         };
         let set = WriteSet {
             groups: vec![placed],
-            marks: Vec::new(),
+            ..WriteSet::default()
         };
         assert_eq!(backend.put(set).await, Ok(()));
         let now = u32::try_from(time::OffsetDateTime::now_utc().unix_timestamp()).unwrap();

@@ -237,6 +237,19 @@ fn a_refused_key_is_never_proven_by_a_write() {
 }
 
 #[test]
+fn a_key_that_the_log_service_refuses_may_turn_good_and_a_good_one_stays_good() {
+    let mut session = session(At::Unproven);
+    session.disprove();
+    assert!(matches!(
+        session.early(100, &[0, 0, 0, 9, 0, 0, 0, 0]),
+        Early::Skim(_)
+    ));
+    session.prove();
+    session.disprove();
+    assert!(session.is_proven());
+}
+
+#[test]
 fn a_token_without_a_handshake_before_it_is_an_illegal_state() {
     let frame = requests::authenticate(1, requests::TOKEN);
     assert_eq!(
@@ -303,7 +316,10 @@ fn acks_0_is_never_answered() {
             &mut known,
             &produce(version, 0, None, &one_partition()),
         ));
-        assert_eq!(step.respond(&[PartitionResult::stored()]), None);
+        assert_eq!(
+            step.respond(&[PartitionResult::stored()], std::time::Duration::ZERO),
+            None
+        );
         let step = give(&mut known, &produce(version, 0, None, &[]));
         assert!(matches!(step, Step::Nothing), "nothing was asked");
         let step = give(

@@ -36,7 +36,9 @@ fn answer_of(api: Api, version: i16) -> Bytes {
             step.topic(BAD_TOPIC, Err(ErrorCode::InvalidTopic)),
         ]),
         Step::InitProducerId(step) => step.respond(4_711, 2),
-        Step::Produce(step) => step.respond(&results()).expect("acks=1 is answered"),
+        Step::Produce(step) => step
+            .respond(&results(), std::time::Duration::ZERO)
+            .expect("acks=1 is answered"),
         _ => panic!("{api:?} v{version} is not served"),
     }
 }

@@ -1,13 +1,12 @@
 //! A Log Service that does as it is told: each write waits until the test says what becomes of it.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use sluice::backend::{
     Answer, Backend, BoxFuture, DescribeError, LoginOutcome, Logstore, Mark, Permission, Profile,
-    PutError, WriteSet, embedded,
+    PutError, SetError, WriteSet, embedded,
 };
 use sluice::logs::{LogGroupReader, decompress};
 use sluice::tenant::{LogstoreName, Tenant};
@@ -145,7 +144,7 @@ impl Backend for Told {
         embedded::PROFILE
     }
 
-    fn log_in(&self, tenant: &Arc<Tenant>, _: IpAddr) -> Answer<LoginOutcome> {
+    fn log_in(&self, tenant: &Arc<Tenant>) -> Answer<LoginOutcome> {
         Answer::Now(match tenant.credentials.access_key_secret.expose() {
             _ if self.0.0.lock().expect("no panic").late_proof => LoginOutcome::Unproven,
             "key-secret" => LoginOutcome::Proven,
@@ -185,7 +184,7 @@ impl Backend for Told {
         Answer::Now(Ok(Vec::new()))
     }
 
-    fn put(&self, set: WriteSet) -> BoxFuture<'static, Outcome> {
+    fn put(&self, set: WriteSet) -> BoxFuture<'static, Result<(), SetError>> {
         let (told, outcome) = oneshot::channel();
         let (state, changed) = &*self.0;
         let mut state = state.lock().expect("no panic");
@@ -195,7 +194,7 @@ impl Backend for Told {
             return Box::pin(async move {
                 tokio::time::sleep(pause).await;
                 if fails {
-                    return Err(PutError::NotStored("at random"));
+                    return Err(PutError::NotStored("at random").into());
                 }
                 let logs = logs(&set);
                 this.0.0.lock().expect("no panic").stored.extend(logs);
@@ -211,9 +210,9 @@ impl Backend for Told {
             changed.notify_all();
         }
         Box::pin(async move {
-            outcome
+            Ok(outcome
                 .await
-                .unwrap_or(Err(PutError::NotStored("the test ended")))
+                .unwrap_or(Err(PutError::NotStored("the test ended")))?)
         })
     }
 

@@ -94,11 +94,13 @@ fn marks_are_replaced_by_key_and_survive() {
     let first = WriteSet {
         groups: Vec::new(),
         marks: vec![mark("a", "1"), mark("b", "1")],
+        ..WriteSet::default()
     };
     append(&mut store, 5_000, &[first]);
     let second = WriteSet {
         groups: Vec::new(),
         marks: vec![mark("a", "2")],
+        ..WriteSet::default()
     };
     append(&mut store, 6_000, &[second]);
     let store = reopened(&mut opener, store);
@@ -125,6 +127,7 @@ fn marks_unused_for_their_age_go_and_others_stay() {
         &[WriteSet {
             groups: Vec::new(),
             marks,
+            ..WriteSet::default()
         }],
     );
     append(
@@ -133,6 +136,7 @@ fn marks_unused_for_their_age_go_and_others_stay() {
         &[WriteSet {
             groups: Vec::new(),
             marks: vec![mark("01234", "new")],
+            ..WriteSet::default()
         }],
     );
     let rule = Retention {
@@ -160,6 +164,7 @@ fn over_the_limit_the_marks_unused_longest_go() {
             &[WriteSet {
                 groups: Vec::new(),
                 marks,
+                ..WriteSet::default()
             }],
         );
     }
