@@ -10,6 +10,7 @@ use crate::tenant::{LogstoreName, ProjectName, Tenant};
 
 pub mod discard;
 pub mod embedded;
+pub mod sls;
 
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 

@@ -6,17 +6,20 @@
 //!
 //! ```text
 //! Record ──Encoder──▶ Piece … ──GroupCloser──▶ LogGroup ──decompress──▶ LogGroupReader
+//!                                                └──open──▶ Apart: some of its logs, repaired, to be closed again
 //! ```
 //!
 //! Which Logstore and shard a log goes to, how long a group waits for company, and what the backend's bounds are, is
 //! decided elsewhere. There is no I/O here, and no clock.
 
+mod apart;
 mod codec;
 mod encoder;
 mod json;
 mod log;
 mod log_group;
 mod mapping;
+mod mend;
 mod name;
 mod parts;
 mod pieces;
@@ -27,10 +30,12 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+pub use apart::Apart;
 pub use codec::{Codec, Compression, Digest, DigestKind, decompress};
 pub use encoder::Encoder;
 pub use log_group::{Envelope, GroupCloser, LogGroup, Tag};
 pub use mapping::{ArrayRule, HeaderRule, KeyRule, Mapping, OversizeRule, SourceRule, TopicRule};
+pub use mend::Repair;
 pub use reader::{LogGroupError, LogGroupReader, LogReader};
 pub use time::TimeWindow;
 

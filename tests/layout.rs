@@ -16,7 +16,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("memory", &["tenant"]),
     ("refusals", &[]),
     ("idempotence", &["records", "tenant"]),
-    ("backend", &["logs", "tenant"]),
+    ("backend", &["signature", "logs", "tenant"]),
     ("spread", &["backend", "logs", "tenant"]),
     (
         "failure",

@@ -77,12 +77,21 @@ impl GroupCloser {
 
     /// Makes a complete group of pieces that share project, Logstore and envelope; at least one.
     /// A single piece is not copied.
-    pub fn close(&mut self, mut pieces: Vec<Piece>, envelope: &Envelope<'_>) -> LogGroup {
+    pub fn close(&mut self, pieces: Vec<Piece>, envelope: &Envelope<'_>) -> LogGroup {
+        self.close_with(pieces, |raw| envelope.put(raw))
+    }
+
+    /// As [`close`](Self::close), with whatever `put_envelope` writes behind the logs.
+    pub(super) fn close_with(
+        &mut self,
+        mut pieces: Vec<Piece>,
+        put_envelope: impl FnOnce(&mut Vec<u8>),
+    ) -> LogGroup {
         let [piece] = pieces.as_mut_slice() else {
-            return self.close_joined(&pieces, envelope);
+            return self.close_joined(&pieces, put_envelope);
         };
         let mut raw = std::mem::take(&mut piece.logs);
-        envelope.put(&mut raw);
+        put_envelope(&mut raw);
         let group = self.group(&raw, &pieces);
         self.keep(raw);
         group
@@ -93,14 +102,18 @@ impl GroupCloser {
         std::mem::take(&mut self.raw)
     }
 
-    fn close_joined(&mut self, pieces: &[Piece], envelope: &Envelope<'_>) -> LogGroup {
+    fn close_joined(
+        &mut self,
+        pieces: &[Piece],
+        put_envelope: impl FnOnce(&mut Vec<u8>),
+    ) -> LogGroup {
         let mut raw = std::mem::take(&mut self.raw);
         let logs: usize = pieces.iter().map(|piece| piece.logs.len()).sum();
         raw.reserve(logs);
         for piece in pieces {
             raw.extend_from_slice(&piece.logs);
         }
-        envelope.put(&mut raw);
+        put_envelope(&mut raw);
         let group = self.group(&raw, pieces);
         self.keep(raw);
         group

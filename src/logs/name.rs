@@ -34,7 +34,8 @@ const RESERVED: [&str; 11] = [
     PART,
     CLIENT_IP,
 ];
-const RESERVED_PREFIXES: [&str; 2] = ["__tag__:", "__kafka_"];
+const OWN_PREFIX: &str = "__kafka_";
+const RESERVED_PREFIXES: [&str; 2] = ["__tag__:", OWN_PREFIX];
 
 /// Put before a reserved name.
 const USER_PREFIX: &str = "user_";
@@ -72,6 +73,32 @@ pub(super) fn repair<'a>(
     scratch
 }
 
+/// Was this name given by the gateway? No field of a record's own is stored under it.
+pub(super) fn is_own(name: &str) -> bool {
+    name == PART || name == CLIENT_IP || name.starts_with(OWN_PREFIX)
+}
+
+/// Writes what the strictest reading of the Log Service's rules leaves of a name: ASCII letters, digits and `_`, and no
+/// digit in front.
+pub(super) fn reduce(name: &str, out: &mut String) {
+    if name.starts_with(|first: char| first.is_ascii_digit()) {
+        out.push('_');
+    }
+    let kept = |c: char| c.is_ascii_alphanumeric();
+    out.extend(name.chars().map(|c| if kept(c) { c } else { '_' }));
+}
+
+/// Tells names apart that have become the same.
+pub(super) fn hash(name: &str) -> u32 {
+    crc32fast::hash(name.as_bytes())
+}
+
+/// Ends a name in the hash of what it was.
+pub(super) fn push_hash(hash: u32, name: &mut String) {
+    // Writing to a string does not fail.
+    let _ = write!(name, "_{hash:08x}");
+}
+
 fn is_reserved(name: &str) -> bool {
     name.starts_with('_')
         && (RESERVED.contains(&name) || RESERVED_PREFIXES.iter().any(|p| name.starts_with(p)))
@@ -82,10 +109,9 @@ fn shorten(name: &mut String, bytes_max: usize) {
     if name.len() <= bytes_max {
         return;
     }
-    let hash = crc32fast::hash(name.as_bytes());
+    let hash = hash(name);
     name.truncate(name.floor_char_boundary(bytes_max.saturating_sub(HASH_BYTES)));
-    // Writing to a string does not fail.
-    let _ = write!(name, "_{hash:08x}");
+    push_hash(hash, name);
 }
 
 #[cfg(test)]
@@ -153,6 +179,22 @@ mod tests {
         let cut = repaired(&"n".repeat(200), "_base64");
         assert_eq!(cut.len(), 128);
         assert!(cut.ends_with("_base64"));
+    }
+
+    #[test]
+    fn a_reduced_name_has_letters_digits_and_underscores_and_no_digit_in_front() {
+        let table = [
+            ("content", "content"),
+            ("a.b-c:d e", "a_b_c_d_e"),
+            ("2xx", "_2xx"),
+            ("名字é", "___"),
+            ("@timestamp", "_timestamp"),
+        ];
+        for (name, expected) in table {
+            let mut reduced = String::new();
+            reduce(name, &mut reduced);
+            assert_eq!(reduced, expected);
+        }
     }
 
     #[test]

@@ -83,6 +83,16 @@ impl<'a> LogGroupReader<'a> {
         self.source
     }
 
+    /// The fields of the group as they stand, each with tag and length.
+    pub(super) fn fields(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let mut rest = self.message;
+        std::iter::from_fn(move || {
+            let bytes = rest.0;
+            rest.next()?.ok()?;
+            Some(&bytes[..bytes.len() - rest.0.len()])
+        })
+    }
+
     pub fn logs(&self) -> impl Iterator<Item = LogReader<'a>> + use<'a> {
         self.message
             .delimited(LOGS)
@@ -118,6 +128,12 @@ impl<'a> LogReader<'a> {
             time,
             time_ns,
         })
+    }
+
+    /// The log in a field of a group that was checked; `None`: another field.
+    pub(super) fn of_entry(field: &'a [u8]) -> Option<Self> {
+        let mut logs = Message(field).delimited(LOGS);
+        logs.find_map(|bytes| Self::new(bytes).ok())
     }
 
     /// Unix seconds.

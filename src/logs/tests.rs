@@ -2,10 +2,12 @@
 //! Service's messages by `prost` as the reader that does not share our mistakes.
 
 mod agents;
+mod apart;
 mod hostile;
 mod json;
 mod protobuf;
 mod rules;
+mod sdk;
 mod vectors;
 
 use prost::Message;

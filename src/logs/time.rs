@@ -10,6 +10,15 @@ pub struct TimeWindow {
     pub future_seconds_max: u64,
 }
 
+impl TimeWindow {
+    /// Would logs of this range of times (Unix seconds) be taken now?
+    pub fn covers(self, time_min: u32, time_max: u32, now_s: u32) -> bool {
+        let milliseconds = |seconds: u32| i64::from(seconds) * 1000;
+        let mut times = [time_min, time_max].into_iter().map(milliseconds);
+        times.all(|time_ms| accepts(self, time_ms, milliseconds(now_s)))
+    }
+}
+
 /// When a log happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LogTime {
@@ -106,6 +115,26 @@ mod tests {
     #[test]
     fn an_absent_timestamp_leaves_nothing_to_remember() {
         assert_eq!(log_time(-1, NOW_MS, ANY_AGE), (LogTime::of(NOW_MS), None));
+    }
+
+    #[test]
+    fn a_range_is_covered_when_both_its_ends_lie_in_the_window() {
+        let now_s = (NOW_MS / 1000) as u32;
+        let (oldest, newest) = (now_s - 600_000, now_s + 840);
+        assert!(WEEK.covers(oldest, newest, now_s));
+        assert!(!WEEK.covers(oldest - 1, now_s, now_s));
+        assert!(!WEEK.covers(now_s, newest + 1, now_s));
+        assert!(ANY_AGE.covers((OLDEST_MS / 1000) as u32, now_s, now_s));
+        assert!(!ANY_AGE.covers(0, now_s, now_s));
+    }
+
+    #[test]
+    fn a_time_that_was_just_kept_is_covered_in_the_same_second() {
+        for timestamp_ms in [NOW_MS - 600_000_000, NOW_MS + 840_000, NOW_MS] {
+            let (time, replaced) = log_time(timestamp_ms, NOW_MS, WEEK);
+            assert_eq!(replaced, None);
+            assert!(WEEK.covers(time.seconds, time.seconds, (NOW_MS / 1000) as u32));
+        }
     }
 
     #[test]

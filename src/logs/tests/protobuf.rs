@@ -64,11 +64,11 @@ fn sent() -> impl Strategy<Value = Sent> {
     })
 }
 
-fn batch() -> impl Strategy<Value = Vec<Sent>> {
+pub(super) fn batch() -> impl Strategy<Value = Vec<Sent>> {
     prop::collection::vec(sent(), 1..12)
 }
 
-fn gateway() -> impl Strategy<Value = Gateway> {
+pub(super) fn gateway() -> impl Strategy<Value = Gateway> {
     let key = prop::sample::select(vec![KeyRule::Field, KeyRule::FieldName, KeyRule::Drop]);
     let headers = prop::sample::select(vec![None, Some(""), Some("h.")]);
     let client_ip = prop::sample::select(vec![None, Some("192.0.2.7")]);
