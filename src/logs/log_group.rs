@@ -3,6 +3,8 @@
 //! The wire's layout is drawn in [`wire`](super::wire). How the protobuf is compressed and hashed is left to
 //! [`codec`](super::codec), reading it back to [`reader`](super::reader).
 
+use bytes::Bytes;
+
 use super::Piece;
 use super::codec::{BUFFER_BYTES_MAX, Codec, Compressor, Digest};
 use super::wire::{LOG_TAG, SOURCE, TOPIC, put_delimited, put_pair};
@@ -11,7 +13,7 @@ use super::wire::{LOG_TAG, SOURCE, TOPIC, put_delimited, put_pair};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogGroup {
     /// Compressed as the backend wants it.
-    pub body: Vec<u8>,
+    pub body: Bytes,
     /// Of the body, where the backend wants one.
     pub digest: Option<Digest>,
     /// Bytes of the protobuf.
@@ -124,7 +126,7 @@ impl GroupCloser {
         let body = self.compressor.compress(raw);
         LogGroup {
             digest: self.codec.digest.map(|kind| kind.of(&body)),
-            body,
+            body: body.into(),
             // Pieces are cut, and groups filled, far below 4 GiB.
             raw_bytes: u32::try_from(raw.len()).expect("a group is under 4 GiB"),
             log_count: pieces.iter().map(|piece| piece.log_count).sum(),

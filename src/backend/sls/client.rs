@@ -136,7 +136,7 @@ impl Client {
     }
 
     /// A group that was closed so, ready to be sent any number of times.
-    pub fn payload(&self, group: LogGroup) -> Payload {
+    pub fn payload(&self, group: &LogGroup) -> Payload {
         Payload::new(group, self.compression, self.signature.digest())
     }
 

@@ -170,7 +170,7 @@ mod tests {
             logstore: logstore.clone(),
             shard: 0,
             group: LogGroup {
-                body: vec![0],
+                body: vec![0].into(),
                 digest: None,
                 raw_bytes: 0,
                 log_count: 1,

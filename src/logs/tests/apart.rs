@@ -188,7 +188,7 @@ proptest! {
             let piece = Piece { logs, ..Piece::default() };
             check_hostile(&closer.close(vec![piece], &Envelope::default()), compression);
         }
-        let group = LogGroup { body, digest: None, raw_bytes: 100, log_count: 1, time_min: 0, time_max: 0 };
+        let group = LogGroup { body: body.into(), digest: None, raw_bytes: 100, log_count: 1, time_min: 0, time_max: 0 };
         check_hostile(&group, compression);
     }
 }

@@ -267,7 +267,7 @@ proptest! {
             prop_assert_eq!(zstd::decode_all(&*by_zstd.body).unwrap(), raw.unwrap());
             prop_assert_eq!(by_lz4.digest, None);
             prop_assert_eq!(by_zstd.digest, digest.map(|kind| kind.of(&by_zstd.body)));
-            let rest = |group: LogGroup| LogGroup { body: Vec::new(), digest: None, ..group };
+            let rest = |group: LogGroup| LogGroup { body: Vec::new().into(), digest: None, ..group };
             prop_assert_eq!(rest(by_lz4), rest(by_zstd));
         }
     }

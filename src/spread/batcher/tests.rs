@@ -87,7 +87,7 @@ fn written<W>(batcher: &mut Batcher<W>, now: Instant) -> Option<Ready<W>> {
 fn content(group: &ReadyGroup) -> Vec<u8> {
     match &group.content {
         Content::Open(piece) => piece.logs.clone(),
-        Content::Closed(group) => group.body.clone(),
+        Content::Closed(group) => group.body.to_vec(),
     }
 }
 
@@ -305,7 +305,7 @@ fn each_group_tells_whose_logs_it_holds() {
 
 fn group(bytes: usize) -> LogGroup {
     LogGroup {
-        body: vec![0; bytes],
+        body: vec![0; bytes].into(),
         digest: None,
         raw_bytes: 1,
         log_count: 1,

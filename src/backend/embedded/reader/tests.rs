@@ -91,7 +91,7 @@ fn a_group_comes_back_as_it_was_stored() {
         time_max: 1001,
         log_count: 3,
         raw_bytes: 246_912,
-        lz4: group(123_456, 0).body,
+        lz4: group(123_456, 0).body.to_vec(),
     };
     assert_eq!(page.groups, [Ok(expected)]);
 }

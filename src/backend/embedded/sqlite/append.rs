@@ -129,7 +129,14 @@ fn append_group(
     let mut insert =
         transaction.prepare_cached("INSERT INTO groups VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
     insert.execute(params![
-        key, receive_ms, time_min, time_max, log_count, raw_bytes, crc32c, group.body
+        key,
+        receive_ms,
+        time_min,
+        time_max,
+        log_count,
+        raw_bytes,
+        crc32c,
+        &*group.body
     ])?;
     Ok(bytes)
 }

@@ -41,14 +41,14 @@ pub struct Payload {
 
 impl Payload {
     /// A group that was closed with this codec. A digest that it does not have is computed.
-    pub(super) fn new(group: LogGroup, compression: Compression, kind: DigestKind) -> Self {
+    pub(super) fn new(group: &LogGroup, compression: Compression, kind: DigestKind) -> Self {
         let digest = match (kind, group.digest) {
             (DigestKind::Md5, Some(digest @ Digest::Md5(_)))
             | (DigestKind::Sha256, Some(digest @ Digest::Sha256(_))) => digest,
             _ => kind.of(&group.body),
         };
         Self {
-            body: group.body.into(),
+            body: group.body.clone(),
             raw_bytes: group.raw_bytes,
             compression,
             digest,

@@ -25,6 +25,7 @@ fn tenant() -> Tenant {
 
 fn with_credentials(id: &str, token: Option<&str>) -> Tenant {
     Tenant {
+        peer: [127, 0, 0, 1].into(),
         project: ProjectName::parse("test-project-1").unwrap(),
         credentials: Arc::new(Credentials {
             access_key_id: id.into(),
@@ -42,7 +43,7 @@ fn logstore() -> LogstoreName {
 
 fn group() -> LogGroup {
     LogGroup {
-        body: b"compressed".to_vec(),
+        body: b"compressed".as_slice().into(),
         digest: None,
         raw_bytes: 165,
         log_count: 1,
@@ -77,7 +78,7 @@ fn client(server: &Server) -> Client {
 }
 
 async fn put(client: &Client) -> Result<(), CallError> {
-    send(client, &client.payload(group()), Target::AnyShard, TIMEOUT).await
+    send(client, &client.payload(&group()), Target::AnyShard, TIMEOUT).await
 }
 
 async fn send(

@@ -133,7 +133,7 @@ async fn what_is_no_http_is_a_network_failure() {
 async fn a_write_that_is_not_answered_in_time_may_be_stored() {
     let server = Server::plain([Step::Silence]).await;
     let client = client(&server);
-    let payload = client.payload(group());
+    let payload = client.payload(&group());
     let timeout = Duration::from_millis(200);
     let put = send(&client, &payload, Target::AnyShard, timeout);
     let error = put.await.unwrap_err();

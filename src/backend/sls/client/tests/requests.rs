@@ -137,7 +137,7 @@ async fn a_key_addresses_the_shard_that_holds_it() {
     let plain = client(&server);
     send(
         &plain,
-        &plain.payload(group()),
+        &plain.payload(&group()),
         Target::Key(0x14d2_f850),
         TIMEOUT,
     )
@@ -150,7 +150,7 @@ async fn a_key_addresses_the_shard_that_holds_it() {
     .unwrap();
     send(
         &client,
-        &client.payload(group()),
+        &client.payload(&group()),
         Target::Key(u128::MAX),
         TIMEOUT,
     )
@@ -234,7 +234,7 @@ async fn questions_have_no_body_and_are_signed_too() {
 async fn calls_share_a_connection_and_a_body_can_be_sent_again() {
     let server = Server::plain([ok(), ok()]).await;
     let client = client(&server);
-    let payload = client.payload(group());
+    let payload = client.payload(&group());
     for _ in 0..2 {
         send(&client, &payload, Target::AnyShard, TIMEOUT)
             .await
@@ -258,7 +258,7 @@ async fn a_digest_that_the_group_has_is_taken_where_it_is_of_the_right_kind() {
     ] {
         let server = Server::plain([ok()]).await;
         let client = client(&server);
-        let payload = client.payload(LogGroup { digest, ..group() });
+        let payload = client.payload(&LogGroup { digest, ..group() });
         send(&client, &payload, Target::AnyShard, TIMEOUT)
             .await
             .unwrap();

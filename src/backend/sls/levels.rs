@@ -1,0 +1,142 @@
+//! Quotas that are used up, each at its own level: a shard, a project, a region. Whoever writes there waits its pause
+//! out; nobody else does.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::jitter;
+use crate::backend::Placed;
+use crate::tenant::{LogstoreName, ProjectName};
+
+/// Pauses double from the first to the longest.
+const PAUSE_FIRST: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+const DOUBLINGS_MAX: u32 = 5;
+/// A level that gave no trouble for so long is forgotten.
+const MEMORY: Duration = Duration::from_secs(60);
+/// Levels remembered; beyond that none is added.
+const LEVELS_MAX: usize = 10_000;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Level {
+    Shard(Arc<str>, ProjectName, LogstoreName, u32),
+    Project(Arc<str>, ProjectName),
+    Region(Arc<str>),
+}
+
+impl Level {
+    pub fn shard(placed: &Placed, shard: u32) -> Self {
+        let tenant = &placed.tenant;
+        Self::Shard(
+            Arc::clone(&tenant.region),
+            tenant.project.clone(),
+            placed.logstore.clone(),
+            shard,
+        )
+    }
+
+    pub fn project(placed: &Placed) -> Self {
+        Self::Project(
+            Arc::clone(&placed.tenant.region),
+            placed.tenant.project.clone(),
+        )
+    }
+
+    pub fn region(placed: &Placed) -> Self {
+        Self::Region(Arc::clone(&placed.tenant.region))
+    }
+}
+
+#[derive(Debug)]
+struct Pause {
+    until: Instant,
+    doublings: u32,
+}
+
+#[derive(Debug, Default)]
+pub struct Levels {
+    /// How many there are, for the usual case that there is none.
+    count: AtomicUsize,
+    pauses: Mutex<HashMap<Level, Pause>>,
+}
+
+impl Levels {
+    /// A quota of this level is used up: nothing is to be sent there before the time that is given back.
+    pub fn exceeded(&self, level: Level, now: Instant) -> Instant {
+        let mut pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+        pauses.retain(|_, pause| now < pause.until + MEMORY);
+        let doublings = match pauses.get(&level) {
+            // Writes that were under way together were refused together: that is one refusal.
+            Some(pause) if now < pause.until => return pause.until,
+            Some(pause) => (pause.doublings + 1).min(DOUBLINGS_MAX),
+            None => 0,
+        };
+        let longest = (PAUSE_FIRST * 2_u32.pow(doublings)).min(PAUSE_MAX);
+        let until = now + longest / 2 + jitter(longest / 2);
+        if pauses.len() < LEVELS_MAX || pauses.contains_key(&level) {
+            pauses.insert(level, Pause { until, doublings });
+        }
+        self.count.store(pauses.len(), Ordering::Release);
+        until
+    }
+
+    /// When something may be sent there again; `None`: now.
+    pub fn until(&self, level: &Level, now: Instant) -> Option<Instant> {
+        if self.count.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        let pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = pauses.get(level)?.until;
+        (now < until).then_some(until)
+    }
+
+    /// A write went through: these levels have room again.
+    pub fn passed(&self, levels: [Level; 3]) {
+        if self.count.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        let mut pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+        for level in levels {
+            pauses.remove(&level);
+        }
+        self.count.store(pauses.len(), Ordering::Release);
+    }
+
+    pub fn is_quiet(&self) -> bool {
+        self.count.load(Ordering::Acquire) == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn level(project: &str) -> Level {
+        let project = ProjectName::parse(project).expect("a good name");
+        Level::Project("region".into(), project)
+    }
+
+    #[test]
+    fn each_level_waits_for_itself_alone_and_longer_each_time() {
+        let (levels, mut now) = (Levels::default(), Instant::now());
+        assert!(levels.is_quiet());
+        for doublings in 0..8 {
+            let longest = (PAUSE_FIRST * 2_u32.pow(doublings)).min(PAUSE_MAX);
+            let until = levels.exceeded(level("one"), now);
+            assert!((now + longest / 2..=now + longest).contains(&until));
+            assert_eq!(
+                levels.exceeded(level("one"), now),
+                until,
+                "at once is the same"
+            );
+            assert_eq!(levels.until(&level("one"), now), Some(until));
+            assert_eq!(levels.until(&level("two"), now), None);
+            now = until;
+            assert_eq!(levels.until(&level("one"), now), None);
+        }
+        levels.passed([level("one"), level("two"), Level::Region("region".into())]);
+        assert!(levels.is_quiet());
+    }
+}
