@@ -15,6 +15,8 @@ COPY benches benches
 RUN cargo build --release --locked --bin sluice
 
 FROM debian:12-slim
+# The authorities behind the Log Service's certificates.
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin sluice \
  && install -d -o sluice -g sluice -m 0700 /var/lib/sluice
 COPY --from=build /src/target/release/sluice /usr/local/bin/sluice

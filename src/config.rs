@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use crate::failure::NetworkError;
 use crate::tenant::ProjectName;
 
+pub mod api;
 pub mod auth;
 pub mod certificate;
 pub mod embedded;
@@ -17,8 +19,10 @@ pub mod limits;
 pub mod listeners;
 pub mod mapping;
 pub mod problem;
+pub mod sls;
 pub mod units;
 
+pub use api::Api;
 pub use auth::{Auth, Log, LogFormat};
 pub use limits::Limits;
 pub use listeners::{Endpoint, Listener};
@@ -37,6 +41,10 @@ pub struct Config {
     pub spread: Spread,
     pub auth: Auth,
     pub backend: Backend,
+    /// Of use only where the Log Service lies behind a network.
+    pub network_error: NetworkError,
+    /// `None`: the store has no HTTP API.
+    pub api: Option<Api>,
     pub log: Log,
 }
 
@@ -44,6 +52,7 @@ pub struct Config {
 #[derive(Clone, Debug)]
 pub enum Backend {
     Embedded(crate::backend::embedded::Config),
+    Sls(crate::backend::sls::Config),
 }
 
 /// A configuration that cannot be used; its text has one line for each problem.
@@ -76,6 +85,8 @@ struct File {
     log: Log,
     #[serde(default)]
     embedded: embedded::EmbeddedSection,
+    #[serde(default)]
+    sls: sls::SlsSection,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -83,6 +94,7 @@ struct File {
 enum BackendName {
     #[default]
     Embedded,
+    Sls,
 }
 
 /// Reads a configuration and all files that it names.
@@ -108,7 +120,14 @@ pub fn load_store(path: &Path) -> Result<StoreLocation, ConfigError> {
     let text = read(path)?;
     let mut problems = Problems::new(path, &text);
     match toml::from_str::<File>(&text) {
-        Ok(file) => return Ok(file.embedded.location(base_of(path))),
+        Ok(file) if file.backend == BackendName::Embedded => {
+            return Ok(file.embedded.location(base_of(path)));
+        }
+        Ok(_) => problems.error(
+            "backend",
+            "the logs go to the Log Service, so there is no store here",
+            "read them in its console",
+        ),
         Err(error) => problems.toml(&error),
     }
     Err(ConfigError(problems.into_list()))
@@ -136,7 +155,7 @@ pub fn read(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
 
 /// Turns the text of `path` into a configuration. Problems are noted; with an error among them the result is not to be used.
 pub fn parse(path: &Path, text: &str, problems: &mut Problems<'_>) -> Option<Config> {
-    let file: File = match toml::from_str(text) {
+    let mut file: File = match toml::from_str(text) {
         Ok(file) => file,
         Err(error) => {
             problems.toml(&error);
@@ -149,16 +168,28 @@ pub fn parse(path: &Path, text: &str, problems: &mut Problems<'_>) -> Option<Con
     file.spread.check(problems);
     file.auth.check(problems);
     file.log.check(problems);
+    let listeners = listeners::convert(file.listeners, base, problems);
+    let rest = sls::Rest {
+        listeners: &listeners,
+        spread: file.spread,
+        auth: file.auth,
+    };
+    let api = file.embedded.take_api().convert(base, problems);
+    let network_error = file.sls.network_error;
+    let backend = match file.backend {
+        BackendName::Embedded => Backend::Embedded(file.embedded.convert(base, problems)),
+        BackendName::Sls => Backend::Sls(file.sls.convert(base, &rest, problems)),
+    };
     Some(Config {
         file: path.to_owned(),
-        listeners: listeners::convert(file.listeners, base, problems),
+        listeners,
         limits: file.limits,
         mapping: file.mapping.convert(),
         spread: file.spread,
         auth: file.auth,
-        backend: match file.backend {
-            BackendName::Embedded => Backend::Embedded(file.embedded.convert(base, problems)),
-        },
+        backend,
+        network_error,
+        api,
         log: file.log,
     })
 }

@@ -18,14 +18,18 @@
 //! 4. The record set is decoded ([`records`]), on this thread where it is small, on a fixed pool where it is large. Each
 //!    record becomes one or more logs ([`logs`]), written straight into the protobuf of a LogGroup. Kafka's words end
 //!    here, the Log Service's begin.
-//! 5. [`spread`] lets small requests share a group and gives each group its shard, round-robin.
-//! 6. The backend's write takes the groups and the producers' marks together, whole or not at all. With the embedded
-//!    store it returns when they are synced to disk.
+//! 5. [`spread`] lets small requests share a group and gives each group its shard, round-robin. A backend that lingers
+//!    gets a lane for each Logstore and key, so that a slow one holds up no other.
+//! 6. The backend's write takes the groups and the producers' marks. The embedded store keeps them together, whole or not
+//!    at all, and returns when they are synced to disk; the Log Service of Alibaba Cloud is tried until just before the
+//!    client gives up, and each batch gets its own outcome.
 //! 7. The outcome settles the producers' state, gives each partition its result ([`failure`] maps one to a Kafka code),
 //!    ends the memory charge, and wakes the connection, which sends the answers in request order.
 //!
-//! [`config`] reads the configuration, [`telemetry`] sets up logging and [`cli`] joins the parts into commands.
+//! [`api`] offers the Log Service's own HTTP API on the embedded store, with the keys of the same configuration;
+//! [`signature`] signs its requests, there and towards the real one. [`config`] reads the configuration, [`telemetry`] sets up logging and [`cli`] joins the parts into commands.
 
+pub mod api;
 pub mod backend;
 pub mod catalog;
 pub mod cli;

@@ -16,7 +16,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("memory", &["tenant"]),
     ("refusals", &[]),
     ("idempotence", &["records", "tenant"]),
-    ("backend", &["signature", "logs", "tenant"]),
+    ("backend", &["signature", "logs", "refusals", "tenant"]),
+    (
+        "api",
+        &["backend", "logs", "refusals", "signature", "tenant"],
+    ),
     ("spread", &["backend", "logs", "tenant"]),
     (
         "failure",
@@ -65,7 +69,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "config",
         &[
-            "tenant", "logs", "session", "records", "backend", "catalog", "ingest", "server",
+            "tenant", "logs", "session", "records", "backend", "catalog", "failure", "ingest",
+            "server",
         ],
     ),
     ("telemetry", &["config"]),

@@ -27,6 +27,7 @@ mod folder;
 pub mod reader;
 mod retention;
 pub mod schema;
+pub mod service;
 mod shards;
 mod sqlite;
 pub mod store;
@@ -34,6 +35,9 @@ pub mod writer;
 
 /// Logstores of one project beyond which none is made on first use, as in the Log Service.
 pub const LOGSTORES_PER_PROJECT_MAX: usize = 200;
+
+/// Shards of one project beyond which no Logstore is made by a call, as in the Log Service.
+pub const SHARDS_PER_PROJECT_MAX: u32 = 400;
 
 /// Marks kept for one project; those unused longest go first.
 pub const MARKS_PER_PROJECT_MAX: u64 = 100_000;

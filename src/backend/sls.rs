@@ -22,7 +22,7 @@ use super::{
     SetError, WriteSet,
 };
 use crate::logs::{Bounds, SourceRule, TimeWindow};
-use crate::refusals::Refusals;
+use crate::refusals::{Refusals, shown};
 use crate::tenant::{LogstoreName, Tenant};
 
 use account::{Account, Look, Next};
@@ -41,7 +41,7 @@ mod levels;
 mod put;
 mod standing;
 
-pub use config::Config;
+pub use config::{Config, Projects, Route};
 
 /// The Log Service takes logs of the last seven days, and up to 15 minutes ahead; less what clocks and queues may be off.
 const WINDOW: TimeWindow = TimeWindow {
@@ -328,8 +328,7 @@ impl Shared {
         };
         let (project, region) = (&tenant.project, &*tenant.region);
         let logstore = logstore.map(LogstoreName::as_str);
-        let key = &*tenant.credentials.access_key_id;
-        let key = crate::refusals::shown(key);
+        let key = tail_of_key(tenant);
         let request_id = error.request_id.as_deref();
         if is_alarm(error.kind) {
             tracing::error!(%project, logstore, region, key, request_id, %error, failures_before, unlogged, "the Log Service refused a call; see to it");
@@ -341,7 +340,7 @@ impl Shared {
     /// A key that worked within the grace is refused: someone has to see to it before it is over.
     fn alarm_held(&self, tenant: &Tenant) {
         if let Some(unlogged) = self.refusals.count("key-held", Instant::now()) {
-            let key = crate::refusals::shown(&tenant.credentials.access_key_id);
+            let key = tail_of_key(tenant);
             tracing::error!(
                 project = %tenant.project,
                 region = &*tenant.region,
@@ -371,6 +370,13 @@ impl Drop for Asked {
     fn drop(&mut self) {
         self.account.asked(&self.logstore);
     }
+}
+
+/// Enough of a key's id for its owner to know it by.
+fn tail_of_key(tenant: &Tenant) -> String {
+    let id: Vec<char> = tenant.credentials.access_key_id.chars().collect();
+    let tail: String = id[id.len() - id.len().min(4)..].iter().collect();
+    format!("…{}", shown(&tail))
 }
 
 fn is_alarm(kind: Kind) -> bool {

@@ -6,6 +6,7 @@ use std::path::Path;
 use time::OffsetDateTime;
 
 use super::{CheckArguments, Failure};
+use crate::backend::sls::Projects;
 use crate::config::certificate::{self, Facts};
 use crate::config::{self, Backend, Config, ConfigError, Endpoint, Listener, Problem, Problems};
 use crate::tenant::ProjectName;
@@ -52,7 +53,7 @@ fn examine(path: &Path, now: i64) -> Result<Vec<String>, ConfigError> {
 
 fn check_endpoint(
     endpoint: &Endpoint,
-    projects: &[&ProjectName],
+    projects: &[&str],
     now: i64,
     problems: &mut Problems<'_>,
 ) -> Option<Facts> {
@@ -75,9 +76,18 @@ fn summarize(listener: &Listener, endpoint: &Endpoint, facts: &Facts, now: i64) 
     )
 }
 
-fn projects(config: &Config) -> Vec<&ProjectName> {
-    let Backend::Embedded(store) = &config.backend;
-    store.projects.iter().map(|project| &project.name).collect()
+/// Names of the projects that clients may dial; where all may, one that stands for any.
+fn projects(config: &Config) -> Vec<&str> {
+    match &config.backend {
+        Backend::Embedded(store) => {
+            let projects = store.projects.iter();
+            projects.map(|project| project.name.as_str()).collect()
+        }
+        Backend::Sls(sls) => match &sls.projects {
+            Projects::Only(projects) => projects.iter().map(ProjectName::as_str).collect(),
+            Projects::All => vec!["{project}"],
+        },
+    }
 }
 
 /// Where one endpoint is `{project}.{another endpoint}`, a client of that project would land in the wrong region.
@@ -134,7 +144,7 @@ fn check_names(
     facts: &Facts,
     name: &str,
     key: &str,
-    projects: &[&ProjectName],
+    projects: &[&str],
     problems: &mut Problems<'_>,
 ) {
     let alone = facts.covers(name);

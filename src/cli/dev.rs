@@ -34,7 +34,12 @@ pub fn run(arguments: &DevArguments) -> Result<(), Failure> {
     let config = prepared.config.clone();
     serve::runtime()?.block_on(async {
         let stop = serve::stop_signal()?;
-        serve::start(config, |bound| show(&prepared.greeting(bound)), stop).await
+        serve::start(
+            config,
+            |reachable| show(&prepared.greeting(reachable)),
+            stop,
+        )
+        .await
     })
 }
 
@@ -158,6 +163,10 @@ fn is_own(host: &Name) -> bool {
 
 /// The configuration with what the command line says over it.
 fn applied(mut config: Config, arguments: &DevArguments, hosts: &[String]) -> Config {
+    // The API stays on the address that the file gives it: plain HTTP is not for a network.
+    if let (Some(0), Some(api)) = (arguments.port, &mut config.api) {
+        api.address.set_port(0);
+    }
     let ports = arguments.port.map(|port| [port, port.saturating_sub(1)]);
     for (index, listener) in config.listeners.iter_mut().enumerate() {
         if let Some(bind) = arguments.bind {
@@ -190,11 +199,14 @@ fn applied(mut config: Config, arguments: &DevArguments, hosts: &[String]) -> Co
 
 /// Would a key that everybody can read face a network?
 fn endangered(config: &Config) -> bool {
-    let Backend::Embedded(store) = &config.backend;
+    let Backend::Embedded(store) = &config.backend else {
+        return false;
+    };
     let mut keys = store.projects.iter().flat_map(|project| &project.keys);
-    let mut listeners = config.listeners.iter();
+    let listeners = config.listeners.iter().map(|listener| listener.address);
+    let mut addresses = listeners.chain(config.api.as_ref().map(|api| api.address));
     keys.any(|key| key.secret.expose() == PUBLISHED_SECRET)
-        && listeners.any(|listener| !listener.address.ip().is_loopback())
+        && addresses.any(|address| !address.ip().is_loopback())
 }
 
 /// Puts a random secret in the place of the published one, wherever the file has it as a text.

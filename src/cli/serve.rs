@@ -8,15 +8,17 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::{Failure, ServeArguments};
+use crate::api::Api;
 use crate::backend::Backend;
-use crate::backend::embedded::Embedded;
 use crate::backend::embedded::writer::Counters;
+use crate::backend::embedded::{self, Embedded};
+use crate::backend::sls::Sls;
 use crate::catalog;
 use crate::config::{self, Config, SpreadMode};
-use crate::failure::NetworkError;
 use crate::ingest;
 use crate::records;
 use crate::server::limits::Limits;
@@ -25,6 +27,8 @@ use crate::server::{Listener, Server, Shared};
 use crate::session;
 use crate::telemetry;
 use crate::tenant::{Endpoint, Endpoints};
+
+mod api;
 
 /// How long writes may go on after the last connection has closed; those have been answered as uncertain.
 const AFTERMATH: Duration = Duration::from_secs(3);
@@ -35,6 +39,15 @@ pub struct Bound {
     /// The listener's name.
     pub name: String,
     pub address: SocketAddr,
+}
+
+/// Where clients may come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reachable {
+    /// In the order of the configuration.
+    pub listeners: Vec<Bound>,
+    /// Of the store's HTTP API, like `http://127.0.0.1:10080`.
+    pub api: Option<String>,
 }
 
 pub fn run(arguments: &ServeArguments) -> Result<(), Failure> {
@@ -54,14 +67,14 @@ pub(super) fn runtime() -> Result<Runtime, Failure> {
 }
 
 /// Runs the gateway until `stop`, then drains and closes the store. `ready` is told the bound addresses once clients may
-/// come, in the order of the configuration's listeners.
+/// come.
 pub async fn start(
     config: Config,
-    ready: impl FnOnce(&[Bound]),
+    ready: impl FnOnce(&Reachable),
     stop: impl Future<Output = ()>,
 ) -> Result<(), Failure> {
-    let store = open_store(&config.backend)?;
-    let backend: Arc<dyn Backend> = Arc::clone(&store) as _;
+    let opened = open(&config.backend)?;
+    let backend = opened.backend();
     let shared = Shared::start(
         Arc::clone(&backend),
         ingest_config(&config),
@@ -75,28 +88,94 @@ pub async fn start(
         .iter()
         .map(listener)
         .collect::<Result<_, _>>()?;
-    let server = Server::bind(listeners, shared).await.map_err(|error| {
-        Failure::Runtime(format!(
-            "{error}; stop what uses the port or choose another"
-        ))
-    })?;
-    let bound: Vec<Bound> = server
+    let server = Server::bind(listeners, shared).await.map_err(not_bound)?;
+    let api = match &opened {
+        Opened::Embedded(store) => api::bind(&config, store).await?,
+        Opened::Sls(_) => None,
+    };
+    let listeners = server
         .addresses()
         .map(|(name, address)| Bound {
             name: name.to_owned(),
             address,
         })
         .collect();
-    ready(&bound);
+    ready(&Reachable {
+        listeners,
+        api: api.as_ref().map(|api| api::url(&config, api)),
+    });
+    let in_order = run_until(stop, server, api).await;
     // What its clients no longer wait for may still be under way: it gets a moment more.
-    let in_order = server.run(stop).await && timeout(AFTERMATH, ingest.drain()).await.is_ok();
+    let in_order = in_order && timeout(AFTERMATH, ingest.drain()).await.is_ok();
     backend.close().await;
-    report(store.counters(), in_order);
+    match &opened {
+        Opened::Embedded(store) => report(store.counters(), in_order),
+        Opened::Sls(_) => tracing::info!(in_order, "stopped"),
+    }
     Ok(())
 }
 
-fn open_store(config: &config::Backend) -> Result<Arc<Embedded>, Failure> {
-    let config::Backend::Embedded(store) = config;
+/// Serves on all sockets until `stop`, then drains them side by side. True: all went in order.
+async fn run_until(stop: impl Future<Output = ()>, server: Server, api: Option<Api>) -> bool {
+    let (stopping, mut stopped) = watch::channel(false);
+    let stop = async {
+        stop.await;
+        let _ = stopping.send(true);
+    };
+    let stop_api = async {
+        let _ = stopped.wait_for(|stop| *stop).await;
+    };
+    let served_api = async {
+        match api {
+            Some(api) => api.run(stop_api).await,
+            None => true,
+        }
+    };
+    let (served, served_api) = tokio::join!(server.run(stop), served_api);
+    served && served_api
+}
+
+fn not_bound(error: std::io::Error) -> Failure {
+    Failure::Runtime(format!(
+        "{error}; stop what uses the port or choose another"
+    ))
+}
+
+/// Where logs go.
+enum Opened {
+    Embedded(Arc<Embedded>),
+    Sls(Arc<Sls>),
+}
+
+impl Opened {
+    fn backend(&self) -> Arc<dyn Backend> {
+        match self {
+            Self::Embedded(store) => Arc::clone(store) as _,
+            Self::Sls(service) => Arc::clone(service) as _,
+        }
+    }
+}
+
+fn open(config: &config::Backend) -> Result<Opened, Failure> {
+    match config {
+        config::Backend::Embedded(store) => open_store(store).map(Opened::Embedded),
+        config::Backend::Sls(service) => {
+            let regions = service.client.endpoints.iter();
+            for endpoint in regions {
+                tracing::info!(
+                    region = &*endpoint.region,
+                    host = &*endpoint.host,
+                    "logs go to the Log Service"
+                );
+            }
+            Sls::new(service.clone())
+                .map(|service| Opened::Sls(Arc::new(service)))
+                .map_err(|error| Failure::Runtime(format!("cannot use the Log Service: {error}")))
+        }
+    }
+}
+
+fn open_store(store: &embedded::Config) -> Result<Arc<Embedded>, Failure> {
     tracing::info!(
         data_dir = %store.data_dir.display(),
         retention_seconds = store.retention_age.as_secs(),
@@ -142,7 +221,7 @@ fn ingest_config(config: &Config) -> ingest::Config {
             decompressed_bytes_max: config.limits.decompressed_bytes_max,
             records_max: config.limits.records_per_batch_max,
         },
-        network_error: NetworkError::Safe,
+        network_error: config.network_error,
     }
 }
 

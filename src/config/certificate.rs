@@ -75,7 +75,8 @@ pub fn load(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, Certifi
     }
 }
 
-fn load_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
+/// Reads certificates as they stand in a file, one at least.
+pub(super) fn load_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
     let text = std::fs::read(path).map_err(|cause| CertificateError::Unreadable {
         path: path.into(),
         cause,

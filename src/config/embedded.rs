@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 
 use super::StoreLocation;
+use super::api::ApiSection;
 use super::problem::Problems;
 use super::units::{period, size};
 use crate::backend::embedded::access::{
@@ -39,6 +40,7 @@ pub(super) struct EmbeddedSection {
     retention_bytes: u64,
     #[serde(with = "size")]
     min_free: u64,
+    api: ApiSection,
     projects: Vec<ProjectSection>,
 }
 
@@ -50,6 +52,7 @@ impl Default for EmbeddedSection {
             retention_age: RETENTION_AGE_DEFAULT,
             retention_bytes: RETENTION_BYTES_DEFAULT,
             min_free: FREE_BYTES_MIN_DEFAULT,
+            api: ApiSection::default(),
             projects: Vec::new(),
         }
     }
@@ -117,6 +120,11 @@ impl EmbeddedSection {
                 .filter_map(|project| ProjectName::parse(&project.name).ok())
                 .collect(),
         }
+    }
+
+    /// Hands out what concerns the HTTP API.
+    pub fn take_api(&mut self) -> ApiSection {
+        std::mem::take(&mut self.api)
     }
 
     /// Whatever is wrong is noted, and then the result is not to be used.
@@ -363,7 +371,7 @@ fn check_shards(count: u32, key: &str, problems: &mut Problems<'_>) {
 }
 
 /// Reads a secret so that no message can show it, not even the one about a secret written without quotes.
-fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Secret>, D::Error> {
+pub(super) fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Secret>, D::Error> {
     from.deserialize_any(SecretText).map(Some)
 }
 

@@ -46,6 +46,13 @@ fn problems_after(from: &str, to: &str) -> Vec<String> {
         .collect()
 }
 
+fn store_of(config: &Config) -> &crate::backend::embedded::Config {
+    match &config.backend {
+        Backend::Embedded(store) => store,
+        Backend::Sls(_) => panic!("another backend"),
+    }
+}
+
 fn line_of(needle: &str) -> usize {
     REFERENCE.lines().position(|line| line == needle).unwrap() + 1
 }
@@ -56,7 +63,7 @@ fn the_reference_file_is_a_good_configuration() {
     let config = load_text(dir.path(), REFERENCE).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.listeners.len(), 2);
     assert_eq!(config.listeners[0].address.port(), 10012);
-    let Backend::Embedded(embedded) = &config.backend;
+    let embedded = store_of(&config);
     assert_eq!(embedded.data_dir, dir.path().join("data"));
     let key = &embedded.projects[0].keys[0];
     assert_eq!(key.secret, Secret::new("s3cret"));
@@ -74,6 +81,10 @@ fn the_reference_files_defaults_are_the_codes() {
     assert_eq!(written.auth, Auth::default());
     assert_eq!(written.log, Log::default());
     assert_eq!(written.backend, BackendName::default());
+
+    let mut bare = written.sls;
+    bare.endpoints.clear();
+    assert_eq!(bare, sls::SlsSection::default());
 
     let dir = folder();
     let base = dir.path();
@@ -97,9 +108,7 @@ fn the_reference_files_defaults_are_the_codes() {
         short = short.replacen(line, "\n", 1);
     }
     let short = load_text(base, &short).unwrap();
-    let Backend::Embedded(a) = full.backend;
-    let Backend::Embedded(b) = short.backend;
-    assert_eq!(a, b);
+    assert_eq!(store_of(&full), store_of(&short));
     assert!(!short.listeners[0].strict_sni);
 }
 
@@ -115,9 +124,12 @@ fn the_reference_file_has_every_key_and_no_other() {
     known.extend(fields::<Auth>());
     known.extend(fields::<Log>());
     known.extend(fields::<embedded::EmbeddedSection>());
+    known.extend(fields::<api::ApiSection>());
     known.extend(fields::<embedded::ProjectSection>());
     known.extend(fields::<embedded::KeySection>());
     known.extend(fields::<embedded::LogstoreSection>());
+    known.extend(fields::<sls::SlsSection>());
+    known.extend(fields::<sls::EndpointSection>());
 
     let written: BTreeSet<&str> = REFERENCE.lines().filter_map(key_of_line).collect();
     assert_eq!(written, known);
@@ -323,6 +335,66 @@ fn a_key_of_another_certificate_is_refused() {
     );
 }
 
+/// The reference with these lines in its section on the API, or the problems of that.
+fn with_api(lines: &str) -> Result<Option<Api>, Vec<String>> {
+    let dir = folder();
+    let text = REFERENCE.replace("#address = \"127.0.0.1:10080\"", lines);
+    assert_ne!(text, REFERENCE);
+    match load_text(dir.path(), &text) {
+        Ok(config) => Ok(config.api),
+        Err(error) => Err(error.0.iter().map(Problem::to_string).collect()),
+    }
+}
+
+#[test]
+fn the_api_is_off_without_an_address() {
+    assert!(with_api("").is_ok_and(|api| api.is_none()));
+    let api = with_api("address = \"127.0.0.1:10080\"").unwrap().unwrap();
+    assert_eq!(api.address.to_string(), "127.0.0.1:10080");
+    assert_eq!(api.region, "local");
+    assert!(api.certified.is_none() && !api.check_times);
+}
+
+#[test]
+fn an_api_that_faces_a_network_takes_a_certificate_or_an_explicit_word() {
+    let check = |lines: &str, part: &str| {
+        let found = with_api(lines).unwrap_err();
+        assert!(found.iter().any(|line| line.contains(part)), "{found:?}");
+    };
+    let open = "address = \"0.0.0.0:10080\"\n";
+    check(open, "embedded.api.address: 0.0.0.0:10080 faces a network");
+    check(open, "or set allow-plain-http = true");
+    let certificate = "certificate = \"tls/internet.pem\"\n";
+    check(
+        &format!("{open}{certificate}"),
+        "certificate and key belong together",
+    );
+    check(
+        &format!("{open}{certificate}key = \"tls/intranet.key\""),
+        "does not belong to the certificate",
+    );
+    check(
+        "address = \"somewhere\"",
+        "is not an IP address with a port",
+    );
+    let https = with_api(&format!("{open}{certificate}key = \"tls/internet.key\""));
+    assert!(https.unwrap().unwrap().certified.is_some());
+    let text = format!("{open}#");
+    let dir = folder();
+    let plain = REFERENCE
+        .replace("#address = \"127.0.0.1:10080\"", &text)
+        .replace("allow-plain-http = false", "allow-plain-http = true");
+    assert!(load_text(dir.path(), &plain).unwrap().api.is_some());
+}
+
+#[test]
+fn the_apis_defaults_are_the_codes() {
+    let written: File = toml::from_str(REFERENCE).unwrap();
+    let bare: File = toml::from_str("").unwrap();
+    let [mut written, mut bare] = [written, bare].map(|file| file.embedded);
+    assert_eq!(written.take_api(), bare.take_api());
+}
+
 proptest::proptest! {
     #[test]
     fn any_text_is_a_configuration_or_a_problem(text in "(?s).*", cut in 0..REFERENCE.len()) {
@@ -394,7 +466,7 @@ fn settings_without_default_are_taken_when_given() {
         Some("region-1.log.example.com")
     );
     assert_eq!(config.spread.partitions, Some(8));
-    let Backend::Embedded(embedded) = config.backend;
+    let embedded = store_of(&config);
     let logstores = embedded.projects[0].keys[0].logstores.as_ref().unwrap();
     assert_eq!(logstores[0].as_str(), "test-logstore-1");
 }

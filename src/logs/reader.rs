@@ -3,7 +3,10 @@
 //! All text is borrowed, nothing is taken on the sender's word, and fields that are not known are skipped. The wire's
 //! layout is drawn in [`wire`](super::wire); decompressing comes before and is left to [`codec`](super::codec).
 
-use super::wire::{CONTENT, KEY, LOG_TAG, LOGS, SOURCE, TIME, TIME_NS, TOPIC, VALUE};
+use super::wire::{
+    CATEGORY, CONTENT, FIELD_MAX, KEY, LOG_TAG, LOGS, MACHINE_UUID, SOURCE, TIME, TIME_NS, TOPIC,
+    VALUE,
+};
 
 /// Why bytes are not a LogGroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +21,8 @@ pub enum LogGroupError {
     Truncated,
     #[error("a protobuf number has more than 64 bits")]
     BadVarint,
+    #[error("there is no protobuf field {0}")]
+    BadField(u64),
     #[error("protobuf field {field} has wire type {wire_type}")]
     BadWireType { field: u64, wire_type: u8 },
     #[error("a text is not UTF-8")]
@@ -55,6 +60,9 @@ impl<'a> LogGroupReader<'a> {
                 Some(LOG_TAG) => check_pair(field.bytes)?,
                 Some(TOPIC) => topic = text(field.bytes)?,
                 Some(SOURCE) => source = text(field.bytes)?,
+                Some(CATEGORY | MACHINE_UUID) => {
+                    text(field.bytes)?;
+                }
                 _ => {}
             }
         }
@@ -225,6 +233,9 @@ impl<'a> Message<'a> {
     fn field(&mut self) -> Result<Field<'a>, LogGroupError> {
         let tag = self.varint()?;
         let (field, wire_type) = (tag >> 3, (tag & 7) as u8);
+        if !(1..=FIELD_MAX).contains(&field) {
+            return Err(LogGroupError::BadField(field));
+        }
         let (mut number, mut bytes) = (0, [].as_slice());
         match wire_type {
             0 => number = self.varint()?,

@@ -12,6 +12,12 @@
 
 /// `LogGroup.Logs`.
 pub const LOGS: u8 = 0x0a;
+/// Reserved in `LogGroup`: read by none here, a text for those who know it.
+pub const CATEGORY: u8 = 0x12;
+/// Written by other collectors only; a text.
+pub const MACHINE_UUID: u8 = 0x2a;
+/// Protobuf has no larger field number, and no 0.
+pub const FIELD_MAX: u64 = (1 << 29) - 1;
 /// `LogGroup.Topic`.
 pub const TOPIC: u8 = 0x1a;
 /// `LogGroup.Source`.

@@ -115,7 +115,7 @@ pub struct Project {
 
 #[derive(Debug)]
 pub struct Key {
-    pub secret: Secret,
+    pub credentials: Arc<Credentials>,
     pub rights: Rights,
     logstores: Option<HashSet<LogstoreName>>,
 }
@@ -147,15 +147,25 @@ impl Access {
             access_key_secret,
             security_token,
         } = &*tenant.credentials;
-        let project = self.0.get(&tenant.project).ok_or(Refusal::NoProject)?;
-        let key = project.keys.get(access_key_id).ok_or(Refusal::NoKey)?;
-        if key.secret != *access_key_secret {
+        let (project, key) = self.find(&tenant.project, access_key_id)?;
+        if key.credentials.access_key_secret != *access_key_secret {
             return Err(Refusal::WrongSecret);
         }
         if security_token.is_some() {
             return Err(Refusal::Token);
         }
         Ok((project, key))
+    }
+
+    /// A project and its key of this id. Whoever asks has proven nothing yet.
+    pub fn find(&self, project: &ProjectName, id: &str) -> Result<(&Project, &Key), Refusal> {
+        let project = self.0.get(project).ok_or(Refusal::NoProject)?;
+        let key = project.keys.get(id).ok_or(Refusal::NoKey)?;
+        Ok((project, key))
+    }
+
+    pub fn project(&self, project: &ProjectName) -> Option<&Project> {
+        self.0.get(project)
     }
 
     pub fn projects(&self) -> Vec<ProjectName> {
@@ -230,8 +240,13 @@ impl Project {
             {
                 return Err(ConfigError::KeyUnusable { project });
             }
+            let credentials = Credentials {
+                access_key_id: id.clone(),
+                access_key_secret: secret,
+                security_token: None,
+            };
             let key = Key {
-                secret,
+                credentials: Arc::new(credentials),
                 rights,
                 logstores: logstores.map(HashSet::from_iter),
             };

@@ -4,7 +4,7 @@
 //! A cursor is the sequence of the next group wanted; sequences of a shard have no gaps. Groups come as they were
 //! stored; decompressing and decoding is the caller's.
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, params};
@@ -215,6 +215,55 @@ impl Reader {
         let extent = self.extent(place)?;
         let page = self.page(place, extent, cursor, bytes_max.min(PAGE_BYTES_MAX), times);
         page.map_err(|e| self.failed(e))
+    }
+
+    /// Groups from the first cursor on, up to the second, up to `bytes_max` but at least one. Otherwise as [`Self::read`].
+    pub fn read_range(
+        &self,
+        place: &ShardPlace,
+        cursors: Range<u64>,
+        bytes_max: usize,
+    ) -> Result<Page, ReadError> {
+        let _snapshot = self.snapshot()?;
+        let mut extent = self.extent(place)?;
+        extent.end = extent.end.min(cursors.end);
+        self.page(
+            place,
+            extent,
+            cursors.start,
+            bytes_max.min(PAGE_BYTES_MAX),
+            None,
+        )
+        .map_err(|e| self.failed(e))
+    }
+
+    /// When the group at this cursor was received, in milliseconds since the epoch; `None`: there is no such group.
+    pub fn receive_time(&self, place: &ShardPlace, cursor: u64) -> Result<Option<i64>, ReadError> {
+        let _snapshot = self.snapshot()?;
+        let extent = self.extent(place)?;
+        if !(extent.begin..extent.end).contains(&cursor) {
+            return Ok(None);
+        }
+        self.receive_ms(extent, cursor).map_err(|e| self.failed(e))
+    }
+
+    /// When the Logstore was made, in milliseconds since the epoch; `None`: it does not exist.
+    pub fn created(
+        &self,
+        project: &ProjectName,
+        logstore: &LogstoreName,
+    ) -> Result<Option<i64>, ReadError> {
+        let mut statement = self
+            .connection
+            .prepare_cached(
+                "SELECT created_ms FROM projects JOIN logstores ON project = projects.id \
+                 WHERE projects.name = ?1 AND logstores.name = ?2",
+            )
+            .map_err(|e| self.failed(e))?;
+        statement
+            .query_row([project.as_str(), logstore.as_str()], |row| row.get(0))
+            .optional()
+            .map_err(|e| self.failed(e))
     }
 
     /// While this lives, retention changes nothing that is read.

@@ -17,6 +17,8 @@ use tokio::sync::oneshot;
 
 use self::admission::admit;
 pub use self::counters::Counters;
+pub use self::creation::CreateError;
+use self::creation::Creation;
 use self::disk::Disk;
 pub use self::disk::FreeBytes;
 use super::catalogue::Catalogue;
@@ -29,6 +31,7 @@ use crate::tenant::ProjectName;
 
 mod admission;
 mod counters;
+mod creation;
 mod disk;
 
 /// How often expiry looks for something to do when there was nothing.
@@ -88,6 +91,7 @@ pub struct Writer {
 #[derive(Debug)]
 enum Command {
     Put(Put),
+    Create(Creation),
     Close(oneshot::Sender<()>),
 }
 
@@ -126,6 +130,7 @@ impl Writer {
             disk: Disk::new(free_bytes, rules.free_bytes_min),
             shared,
             waiting: Vec::new(),
+            creations: Vec::new(),
             waiting_bytes: 0,
             waiting_groups: 0,
             expiry_due: Instant::now(),
@@ -152,6 +157,19 @@ impl Writer {
         async move {
             queued?;
             answered.await.unwrap_or(Err(PutError::Uncertain(CLOSED)))
+        }
+    }
+
+    /// Makes a Logstore; the answer comes when it is durable or known to have failed.
+    pub fn create(
+        &self,
+        spec: LogstoreSpec,
+    ) -> impl Future<Output = Result<(), CreateError>> + Send + 'static + use<> {
+        let (answer, answered) = oneshot::channel();
+        let queued = self.send(Command::Create(Creation { spec, answer }));
+        async move {
+            queued.map_err(|_| CreateError::Failed(CLOSED))?;
+            answered.await.unwrap_or(Err(CreateError::Failed(CLOSED)))
         }
     }
 
@@ -197,6 +215,7 @@ struct Run<O: Open> {
     disk: Disk,
     shared: Arc<Shared>,
     waiting: Vec<Put>,
+    creations: Vec<Creation>,
     waiting_bytes: usize,
     waiting_groups: usize,
     expiry_due: Instant,
@@ -229,6 +248,7 @@ impl<O: Open> Run<O> {
         while self.closing.is_none() {
             self.collect();
             self.commit();
+            self.create();
             self.reopen();
             self.housekeep();
         }
@@ -265,6 +285,7 @@ impl<O: Open> Run<O> {
                 self.waiting_groups += put.set.groups.len();
                 self.waiting.push(put);
             }
+            Command::Create(creation) => self.creations.push(creation),
             Command::Close(answer) => self.closing.get_or_insert_default().push(answer),
         }
     }
@@ -343,6 +364,7 @@ impl<O: Open> Run<O> {
     fn refuse(&mut self, reason: &'static str) {
         (self.waiting_bytes, self.waiting_groups) = (0, 0);
         answer_all(self.waiting.drain(..), Err(PutError::NotStored(reason)));
+        self.refuse_creations(reason);
     }
 
     /// Drops the store and refuses what is queued behind the failed commit.
@@ -433,6 +455,7 @@ impl<O: Open> Run<O> {
             self.take(command);
         }
         self.commit();
+        self.create();
         if let State::Failed(outage) = &mut self.state {
             outage.retry_at = Instant::now();
             self.reopen();

@@ -27,7 +27,6 @@ pub struct Config {
     pub shards_refresh: Duration,
     /// A key that worked within this time and is now refused is held first.
     pub key_grace: Duration,
-    pub network_error: NetworkError,
 }
 
 /// Whose logs are passed on.
@@ -54,14 +53,4 @@ pub enum Route {
     KeyHash,
     /// The Log Service, at each write.
     LoadBalanced,
-}
-
-/// What a client is told after a network failure on the way to the Log Service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum NetworkError {
-    /// Codes that every client tries again on.
-    Safe,
-    /// `NETWORK_EXCEPTION` (13), as the published table says.
-    Published,
 }

@@ -15,9 +15,8 @@ use tokio::time::{Instant as TokioInstant, sleep_until};
 
 use super::account::{Account, WriteRuling};
 use super::client::{CallError, Kind, Payload, QuotaLevel, Sent, Target};
-use super::config::Route;
 use super::levels::Level;
-use super::{Shared, jitter};
+use super::{Route, Shared, jitter};
 use crate::backend::{BatchOutcome, Placed, PutError, SetError, Share, WriteSet};
 use crate::logs::{Apart, GroupCloser, LogGroup, Repair};
 

@@ -134,6 +134,37 @@ fn names_that_clients_dial_must_be_on_the_certificate() {
 }
 
 #[test]
+fn names_are_checked_for_the_log_services_projects_too() {
+    let examined = |names: &[&str], projects: &str| {
+        let setup = Setup::new(names, -1, 90);
+        setup.configure(
+            "log.example.com",
+            &format!(
+                "[sls]\nprojects = [\"{projects}\"]\n[[sls.endpoints]]\nregion = \"r\"\n\
+                 url = \"https://region.example.com\"\n"
+            ),
+        );
+        let text = fs::read_to_string(setup.dir.path().join("sluice.toml")).unwrap();
+        setup.write("sluice.toml", &format!("backend = \"sls\"\n{text}"));
+        setup.examine()
+    };
+    for projects in ["two", "*"] {
+        let report = examined(&BOTH, projects).unwrap();
+        assert!(!report.contains("warning"), "{report}");
+    }
+    let report = examined(&["log.example.com"], "two").unwrap();
+    assert!(
+        report.contains("it does not name two.log.example.com"),
+        "{report}"
+    );
+    let error = examined(&["other.example.com"], "*").unwrap_err();
+    assert!(
+        error.contains("neither log.example.com nor {project}.log.example.com"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_chain_in_the_wrong_order_is_refused() {
     let setup = Setup::new(&BOTH, -1, 90);
     setup.certify(&BOTH, -1, 90, |leaf, issuer| {

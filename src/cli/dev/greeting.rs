@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::net::IpAddr;
 
 use super::super::authority::{Files, Made};
-use super::super::serve::Bound;
+use super::super::serve::{Bound, Reachable};
 use super::super::snippets::{AGENTS, Target};
 use super::Prepared;
 use crate::backend::embedded::access::ProjectConfig;
@@ -16,12 +16,12 @@ const TOPIC: &str = "test-logstore-1";
 
 impl Prepared {
     /// What a user needs to send the first log.
-    pub fn greeting(&self, bound: &[Bound]) -> String {
-        let Some(target) = self.target(bound) else {
+    pub fn greeting(&self, reachable: &Reachable) -> String {
+        let Some(target) = self.target(&reachable.listeners) else {
             return "Sluice runs, but no project has a key that may write.\n".into();
         };
         let mut text = String::from("Sluice runs; Ctrl-C stops it.\n\n");
-        self.list(&mut text, &target, bound);
+        self.list(&mut text, &target, reachable);
         for note in self.notes() {
             let _ = write!(text, "\n{note}\n");
         }
@@ -31,12 +31,12 @@ impl Prepared {
         text
     }
 
-    fn list(&self, text: &mut String, target: &Target, bound: &[Bound]) {
+    fn list(&self, text: &mut String, target: &Target, reachable: &Reachable) {
         let mut line = |name: &str, value: &str| {
             let _ = writeln!(text, "  {name:<11}{value}");
         };
         line("bootstrap", &target.bootstrap);
-        for other in bound.iter().skip(1) {
+        for other in reachable.listeners.iter().skip(1) {
             let name = format!("({})", other.name);
             line(&name, &self.dialled(other));
         }
@@ -50,7 +50,12 @@ impl Prepared {
                 target.topic
             ),
         );
-        let Backend::Embedded(store) = &self.config.backend;
+        if let Some(api) = &reachable.api {
+            line("API", &format!("{api} (the Log Service's, for its SDKs)"));
+        }
+        let Backend::Embedded(store) = &self.config.backend else {
+            return;
+        };
         let days = store.retention_age.as_secs() / 86_400;
         line(
             "kept",
@@ -96,7 +101,9 @@ impl Prepared {
 
     /// The first project with a key that may write.
     fn target(&self, bound: &[Bound]) -> Option<Target> {
-        let Backend::Embedded(store) = &self.config.backend;
+        let Backend::Embedded(store) = &self.config.backend else {
+            return None;
+        };
         let writable = |project: &&ProjectConfig| project.keys.iter().any(|key| key.rights.write);
         let project = store.projects.iter().find(writable)?;
         let key = project.keys.iter().find(|key| key.rights.write)?;

@@ -1,6 +1,6 @@
 use std::os::unix::fs::PermissionsExt;
 
-use super::super::serve::Bound;
+use super::super::serve::{Bound, Reachable};
 use super::super::snippets::AGENTS;
 use super::*;
 
@@ -31,20 +31,29 @@ fn start(arguments: &DevArguments) -> Prepared {
 
 /// As if each listener got the port that it asked for.
 fn greeting(prepared: &Prepared) -> String {
-    let bound: Vec<Bound> = prepared
-        .config
-        .listeners
-        .iter()
-        .map(|listener| Bound {
-            name: listener.name.clone(),
-            address: listener.address,
-        })
-        .collect();
-    prepared.greeting(&bound)
+    let config = &prepared.config;
+    let listeners = config.listeners.iter().map(|listener| Bound {
+        name: listener.name.clone(),
+        address: listener.address,
+    });
+    prepared.greeting(&Reachable {
+        listeners: listeners.collect(),
+        api: config
+            .api
+            .as_ref()
+            .map(|api| format!("http://{}", api.address)),
+    })
+}
+
+fn store_of(prepared: &Prepared) -> &crate::backend::embedded::Config {
+    match &prepared.config.backend {
+        Backend::Embedded(store) => store,
+        Backend::Sls(_) => panic!("dev has a store"),
+    }
 }
 
 fn secret_of(prepared: &Prepared) -> String {
-    let Backend::Embedded(store) = &prepared.config.backend;
+    let store = store_of(prepared);
     store.projects[0].keys[0].secret.expose().to_owned()
 }
 
@@ -59,7 +68,7 @@ fn names_of(prepared: &Prepared) -> Vec<String> {
 fn the_first_start_makes_a_working_configuration() {
     let folder = Folder::new();
     let prepared = start(&folder.arguments());
-    let Backend::Embedded(store) = &prepared.config.backend;
+    let store = store_of(&prepared);
     let project = &store.projects[0];
     assert_eq!(project.name.as_str(), "test-project-1");
     assert!(project.create_on_first_use);
@@ -96,6 +105,7 @@ fn the_greeting_has_what_a_client_needs_and_a_snippet_for_each_agent() {
         "test-project-1",
         "dev-access-key-id#dev-access-key-secret",
         &ca,
+        "http://127.0.0.1:10080",
         "7 days, 1GiB a Logstore",
     ] {
         assert!(text.contains(part), "{part}");
@@ -162,6 +172,57 @@ fn the_published_secret_never_faces_a_network() {
     assert!(!again.secret_replaced);
     assert_eq!(secret_of(&again), secret);
     assert_eq!(secret_of(&start(&folder.arguments())), secret);
+}
+
+#[test]
+fn the_plain_http_api_stays_on_this_machine() {
+    let folder = Folder::new();
+    let api = |arguments: DevArguments| {
+        let api = start(&arguments).config.api;
+        api.map(|api| (api.address.to_string(), api.certified.is_some()))
+    };
+    let loopback = Some(("127.0.0.1:10080".to_owned(), false));
+    assert_eq!(api(folder.arguments()), loopback);
+    let open = DevArguments {
+        bind: Some(Ipv4Addr::UNSPECIFIED.into()),
+        port: Some(20012),
+        ..folder.arguments()
+    };
+    assert_eq!(api(open), loopback);
+    let any = DevArguments {
+        port: Some(0),
+        ..folder.arguments()
+    };
+    assert_eq!(api(any), Some(("127.0.0.1:0".to_owned(), false)));
+}
+
+#[test]
+fn an_api_that_the_user_opened_takes_the_published_secret_away() {
+    let folder = Folder::new();
+    start(&folder.arguments());
+    let text = fs::read_to_string(folder.file()).unwrap();
+    let open = "address = \"0.0.0.0:10080\"\nallow-plain-http = true";
+    fs::write(
+        folder.file(),
+        text.replace("address = \"127.0.0.1:10080\"", open),
+    )
+    .unwrap();
+    assert!(start(&folder.arguments()).secret_replaced);
+}
+
+#[test]
+fn a_folder_of_before_the_api_has_none() {
+    let folder = Folder::new();
+    start(&folder.arguments());
+    let text = fs::read_to_string(folder.file()).unwrap();
+    fs::write(
+        folder.file(),
+        text.replace("[embedded.api]\naddress = \"127.0.0.1:10080\"\n", ""),
+    )
+    .unwrap();
+    let prepared = start(&folder.arguments());
+    assert!(prepared.config.api.is_none());
+    assert!(!greeting(&prepared).contains("http://"));
 }
 
 #[test]

@@ -317,6 +317,22 @@ fn only_the_logs_that_are_named_are_repaired() {
     assert_eq!(fields, expected.map(|field| vec![field]));
 }
 
+#[test]
+fn in_base64_a_name_is_the_same_in_each_log() {
+    let pieces = Gateway::default().pieces(&["a", "b"].map(Sent::value));
+    let group = lz4_closer().close(pieces.unwrap(), &source_of(""));
+    let mut apart = Apart::open(&group, Compression::Lz4).unwrap();
+    apart.repair(
+        0..2,
+        Repair::Base64 {
+            name_bytes_max: 128,
+        },
+    );
+    let logs = decoded(&apart.group(0..2, &mut lz4_closer())).logs;
+    let values: Vec<_> = logs.iter().map(|log| log.field("content_base64")).collect();
+    assert_eq!(values, [Some("YQ=="), Some("Yg==")]);
+}
+
 #[track_caller]
 fn check_base64_fields(fields: &[(&str, &str)], expected: &[(&str, &str)]) {
     let repair = Repair::Base64 {

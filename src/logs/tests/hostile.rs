@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::logs::wire::{
-    CONTENT, KEY, LOG_TAG, LOGS, SOURCE, TIME, TOPIC, VALUE, put_delimited, put_pair,
+    CATEGORY, CONTENT, KEY, LOG_TAG, LOGS, MACHINE_UUID, SOURCE, TIME, TOPIC, VALUE, put_delimited,
+    put_pair,
 };
 
 /// Bytes that are now and then text, JSON, or names with a meaning.
@@ -224,6 +225,13 @@ fn a_group_that_is_not_one_is_refused_with_the_reason() {
     );
     check_refused(&[SOURCE, 1, 0xff], LogGroupError::NotUtf8);
     check_refused(&[TOPIC, 1, 0xff], LogGroupError::NotUtf8);
+    check_refused(&[CATEGORY, 1, 0xff], LogGroupError::NotUtf8);
+    check_refused(&[MACHINE_UUID, 1, 0xff], LogGroupError::NotUtf8);
+    check_refused(&[0x02, 0], LogGroupError::BadField(0));
+    check_refused(
+        &[0x82, 0x80, 0x80, 0x80, 0x10, 0],
+        LogGroupError::BadField(1 << 29),
+    );
     check_refused(&group_of(&[]), LogGroupError::NoTime);
     let late = [TIME, 0x80, 0x80, 0x80, 0x80, 0x10];
     check_refused(&group_of(&late), LogGroupError::BadTime(1 << 32));

@@ -46,6 +46,36 @@ fn an_empty_shard_begins_where_it_ends() {
 }
 
 #[test]
+fn a_range_of_cursors_is_read_to_its_end_and_no_further() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_opener, mut store) = opened(dir.path());
+    for now_ms in [1000, 2000, 3000] {
+        append(&mut store, now_ms, &[set("access", 0, 100)]);
+    }
+    let reader = Reader::open(dir.path()).unwrap();
+    let place = place("access", 0);
+    let check = |cursors: Range<u64>, bytes_max, count, next| {
+        let page = reader
+            .read_range(&place, cursors.clone(), bytes_max)
+            .unwrap();
+        assert_eq!((page.groups.len(), page.next), (count, next), "{cursors:?}");
+    };
+    check(0..2, 1000, 2, 2);
+    check(1..2, 1000, 1, 2);
+    check(0..9, 1000, 3, 3);
+    check(0..3, 150, 1, 1);
+    check(3..9, 1000, 0, 3);
+    check(2..2, 1000, 0, 2);
+    assert_eq!(reader.receive_time(&place, 1).unwrap(), Some(2000));
+    assert_eq!(reader.receive_time(&place, 3).unwrap(), None);
+    let made = |name: &str| {
+        let logstore = LogstoreName::parse(name).unwrap();
+        reader.created(&place.project, &logstore).unwrap()
+    };
+    assert_eq!((made("access"), made("missing")), (Some(1), None));
+}
+
+#[test]
 fn a_page_holds_what_fits_but_at_least_one_group() {
     let dir = tempfile::tempdir().unwrap();
     let (_opener, mut store) = opened(dir.path());

@@ -6,7 +6,7 @@ use super::admission::NO_SHARD;
 use super::*;
 use crate::backend::Mark;
 use crate::backend::embedded::LOGSTORES_PER_PROJECT_MAX;
-use crate::backend::embedded::fixtures::{RETENTION, opened, place, project, set, stored};
+use crate::backend::embedded::fixtures::{RETENTION, opened, place, project, set, spec, stored};
 use crate::backend::embedded::reader::Reader;
 use crate::backend::embedded::sqlite::{SqliteOpener, SqliteStore};
 use crate::backend::embedded::store::Expired;
@@ -30,6 +30,7 @@ struct Plan {
     /// Openings that fail before one succeeds.
     failing_opens: AtomicU32,
     failing_expiries: AtomicU32,
+    failing_creations: AtomicU32,
     /// An append with a fault says that it began, and waits for leave to go on.
     began: Mutex<Option<mpsc::Sender<()>>>,
     leave: Mutex<Option<mpsc::Receiver<()>>>,
@@ -89,6 +90,9 @@ impl Store for FaultyStore {
         logstores: &[LogstoreSpec],
         now_ms: i64,
     ) -> Result<(), StoreError> {
+        if countdown(&self.plan.failing_creations) {
+            return Err(StoreError::Nothing("told to fail".into()));
+        }
         self.inner.ensure(projects, logstores, now_ms)
     }
     fn append(&mut self, batch: Batch<'_>) -> Result<(), StoreError> {
@@ -172,6 +176,7 @@ fn bench_with(setup: Setup<'_>) -> Bench {
         faults: Mutex::new(faults.iter().copied().collect()),
         failing_opens: AtomicU32::new(0),
         failing_expiries: AtomicU32::new(failing_expiries),
+        failing_creations: AtomicU32::new(0),
         began: Mutex::new(Some(began_sender)),
         leave: Mutex::new(Some(leave_receiver)),
     });
@@ -390,6 +395,69 @@ async fn a_project_makes_logstores_up_to_its_limit() {
         bench.shared.catalogue.logstore_count(&project("shop")),
         LOGSTORES_PER_PROJECT_MAX
     );
+}
+
+#[tokio::test]
+async fn a_logstore_is_made_on_request_once_and_takes_logs_at_once() {
+    let bench = bench(&[]);
+    let create = |name: &str, shards| bench.writer.create(spec(name, shards));
+    assert_eq!(create("made", 4).await, Ok(()));
+    assert_eq!(bench.writer.put(set("made", 3, 1)).await, Ok(()));
+    let shards = bench
+        .shared
+        .catalogue
+        .shards(&project("shop"), &place("made", 0).logstore);
+    assert_eq!(shards.as_deref(), Some([0, 1, 2, 3].as_slice()));
+    assert_eq!(create("made", 2).await, Err(CreateError::Exists));
+    assert_eq!(create("access", 2).await, Err(CreateError::Exists));
+    let elsewhere = LogstoreSpec {
+        project: project("unknown"),
+        ..spec("made", 1)
+    };
+    assert_eq!(
+        bench.writer.create(elsewhere).await,
+        Err(CreateError::NoProject)
+    );
+}
+
+#[tokio::test]
+async fn a_project_takes_no_more_logstores_and_shards_than_the_log_service_does() {
+    let bench = bench(&[]);
+    let create = |name: String, shards| bench.writer.create(spec(&name, shards));
+    // `access` has two shards.
+    assert_eq!(create("wide".into(), 200).await, Ok(()));
+    assert_eq!(
+        create("wider".into(), 199).await,
+        Err(CreateError::ShardsFull)
+    );
+    for number in 2..LOGSTORES_PER_PROJECT_MAX {
+        assert_eq!(create(format!("made{number}"), 1).await, Ok(()));
+    }
+    assert_eq!(
+        create("one-more".into(), 0).await,
+        Err(CreateError::LogstoresFull)
+    );
+}
+
+#[tokio::test]
+async fn a_creation_that_failed_is_told_and_writing_goes_on() {
+    let bench = bench(&[]);
+    bench.plan.failing_creations.store(1, Ordering::SeqCst);
+    let failed = bench.writer.create(spec("made", 2)).await;
+    assert!(matches!(failed, Err(CreateError::Failed(_))), "{failed:?}");
+    let again = || async {
+        loop {
+            match bench.writer.create(spec("made", 2)).await {
+                Err(CreateError::Failed(_)) => tokio::task::yield_now().await,
+                outcome => return outcome,
+            }
+        }
+    };
+    assert_eq!(again().await, Ok(()));
+    assert_eq!(bench.writer.put(set("made", 0, 1)).await, Ok(()));
+    bench.writer.close().await;
+    let closed = bench.writer.create(spec("later", 2)).await;
+    assert!(matches!(closed, Err(CreateError::Failed(_))), "{closed:?}");
 }
 
 #[tokio::test]

@@ -41,6 +41,31 @@ async fn a_redirect_is_not_followed_and_the_key_goes_nowhere_else() {
 }
 
 #[tokio::test]
+async fn a_redirect_to_nowhere_is_a_failure_like_any_other() {
+    for location in [
+        "",
+        "/",
+        "//",
+        "http://",
+        "http://[",
+        "ftp://a.example.com/",
+        "http://a..b/",
+        "http://1.2.3.4.5/",
+        "http://EXÄMPLE/",
+        "http://xn--EXMPLE-cua/",
+        "http://xn--a/",
+        "http://xn--\u{fffd}/",
+        "http://a:99999/",
+    ] {
+        let error = put_error(answer(307, &format!("location: {location}\r\n"), "")).await;
+        assert!(
+            matches!(error.kind, Kind::BadAnswer | PERHAPS_STORED),
+            "{location}: {error}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_error_body_is_read_up_to_a_limit() {
     let refused = r#"{"errorCode":"Unauthorized","errorMessage":""#.to_owned();
     let huge = format!("{refused}{}\"}}", "x".repeat(1 << 20));
