@@ -1,7 +1,10 @@
 //! The `sls` backend against a Log Service that does as it is told, and what it must do when that one goes wrong.
 //!
-//! `support` holds the scripted Log Service and a fault proxy; neither shares code with the gateway's own client, server or
-//! signatures. `machinery` tests them.
+//! `support` holds the scripted Log Service, a fault proxy and the gateway before them; the Log Service shares no code with
+//! the gateway's own client, server or signatures. `machinery` tests it. All other files look at the whole gateway as Kafka
+//! clients see it, over real TLS: one file for each kind of rule.
 
+mod codes;
 mod machinery;
+mod network;
 mod support;

@@ -1,5 +1,7 @@
 //! A gateway in this process, on a port of its own, in front of any backend.
 
+#![allow(dead_code, reason = "each binary uses a part of it")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
