@@ -4,7 +4,13 @@
 //! the gateway's own client, server or signatures. `machinery` tests it. All other files look at the whole gateway as Kafka
 //! clients see it, over real TLS: one file for each kind of rule.
 
+mod bad_key;
+mod caches;
 mod codes;
+mod contradictions;
+mod keys;
 mod machinery;
 mod network;
+mod shards;
 mod support;
+mod unproven;
