@@ -5,12 +5,16 @@
 //! clients see it, over real TLS: one file for each kind of rule.
 
 mod bad_key;
+mod batching;
 mod caches;
 mod codes;
 mod contradictions;
 mod keys;
 mod machinery;
+mod neighbours;
 mod network;
+mod quotas;
+mod routes;
 mod shards;
 mod support;
 mod unproven;
