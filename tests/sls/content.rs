@@ -1,6 +1,7 @@
 //! Records that the Log Service does not take: repaired or refused, and nobody beside them suffers.
 
 use std::thread;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +10,7 @@ use kafka_protocol::messages::produce_response::PartitionProduceResponse;
 use crate::support::client::{Ask, Client, ask, batch};
 use crate::support::group::Log;
 use crate::support::request::{Call, Request};
-use crate::support::script::{Action, Moment, Rule};
+use crate::support::script::{Action, Moment, Pause, Rule};
 use crate::support::setup::Setup;
 use crate::support::{LOGSTORE, PROJECT};
 
@@ -125,6 +126,36 @@ fn a_guilty_log_is_named_by_the_record_that_it_came_from() {
     let told = client.receive_produce(9).expect("an answer").remove(0);
     let guilty = told.record_errors.iter().map(|error| error.batch_index);
     assert_eq!((told.error_code, Vec::from_iter(guilty)), (87, vec![2]));
+}
+
+#[test]
+fn of_hundreds_of_requests_in_one_group_only_the_guilty_one_fails() {
+    let setup = Setup::lingering();
+    setup.service.script(for_good(400, "PostBodyInvalid"));
+    // As far away as a Log Service may be.
+    let far = Action::AnswerLate(Pause::For(Duration::from_millis(10)));
+    setup.service.script(Rule::on(Call::PutLogs, far));
+    thread::scope(|scope| {
+        for number in 0..40 {
+            let mut client = setup.client();
+            assert_eq!(client.metadata(LOGSTORE, false), (0, 3));
+            scope.spawn(move || {
+                let value = |place: usize| match (number, place) {
+                    (20, 7) => POISON.to_owned(),
+                    _ => format!("{number} {place}"),
+                };
+                for place in 0..15 {
+                    client.send_produce(&ask(LOGSTORE, batch(&[&value(place)])));
+                }
+                for place in 0..15 {
+                    let code = client.receive_produce(9).expect("an answer")[0].error_code;
+                    let expected = if value(place) == POISON { 87 } else { 0 };
+                    assert_eq!(code, expected, "{number} {place}");
+                }
+            });
+        }
+    });
+    assert_eq!(setup.stored().len(), 40 * 15 - 1);
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! What an idempotent producer sends again: once more where nobody knows, and no second time where the gateway does.
 
+use std::collections::BTreeSet;
 use std::thread;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::support::client::{PRODUCE_VERSION, ask, producer_batch};
+use crate::support::client::{PRODUCE_VERSION, ask, batch, producer_batch};
 use crate::support::group::Group;
 use crate::support::request::Call;
 use crate::support::script::{Action, Gate, Moment, Pause, Rule};
@@ -81,6 +82,47 @@ fn a_partly_stored_batch_of_an_idempotent_producer_sends_only_the_rest_again() {
     assert_eq!(setup.stored(), values, "each once");
     assert_eq!(client.produce(&ask(LOGSTORE, set)), [0]);
     assert_eq!(setup.stored().len(), values.len());
+}
+
+/// After some logs of a split batch were stored, the rest is refused for a time.
+fn interrupt_a_split(setup: &Setup) {
+    let too_large = Rule::refuse(Call::PutLogs, 413, "PostBodyTooLarge");
+    setup.service.script(too_large.logs_over(4));
+    setup
+        .service
+        .script(Rule::on(Call::PutLogs, Action::Pass).times(2));
+    setup
+        .service
+        .script(Rule::refuse(Call::PutLogs, 403, "ProjectForbidden"));
+}
+
+#[test]
+fn a_split_batch_of_which_a_part_is_stored_is_not_surely_unstored() {
+    let setup = Setup::new();
+    let mut client = setup.client();
+    assert_eq!(client.metadata(LOGSTORE, false), (0, 3));
+    interrupt_a_split(&setup);
+    let values: Vec<String> = (0..16).map(|number| format!("{number:02}")).collect();
+    let values: Vec<&str> = values.iter().map(|value| &**value).collect();
+    assert_eq!(client.produce(&short(batch(&values))), [7]);
+    assert_eq!(setup.stored(), values[..8]);
+}
+
+#[test]
+fn a_split_batch_of_an_idempotent_producer_is_whole_in_the_end() {
+    let setup = Setup::new();
+    let mut client = setup.client();
+    assert_eq!(client.metadata(LOGSTORE, false), (0, 3));
+    interrupt_a_split(&setup);
+    let values: Vec<String> = (0..16).map(|number| format!("{number:02}")).collect();
+    let values: Vec<&str> = values.iter().map(|value| &**value).collect();
+    let set = producer_batch(&values, client.producer_id(), 0, 0);
+    assert_eq!(client.produce(&short(set.clone())), [7]);
+    setup.service.heal();
+    assert_eq!(client.produce(&short(set)), [0]);
+    // The smallest that is left out is a group, so some are there twice.
+    let stored: BTreeSet<String> = setup.stored().into_iter().collect();
+    assert!(stored.iter().eq(values), "{stored:?}");
 }
 
 #[test]

@@ -90,15 +90,23 @@ impl Batch {
         let stored_logs = self.stored_logs;
         let result = match self.failed {
             None => Ok(()),
-            Some(
-                PutError::NotStored(_) | PutError::Throttled { .. } | PutError::Unreachable(_),
-            ) if stored_logs > 0 => Err(PutError::Uncertain("only a part of it is stored")),
+            Some(error) if stored_logs > 0 => Err(in_part(error)),
             Some(error) => Err(error),
         };
         BatchOutcome {
             result,
             stored_logs,
         }
+    }
+}
+
+/// A failure of what is stored in part.
+pub fn in_part(error: PutError) -> PutError {
+    match error {
+        PutError::NotStored(_) | PutError::Throttled { .. } | PutError::Unreachable(_) => {
+            PutError::Uncertain("only a part of it is stored")
+        }
+        error => error,
     }
 }
 
