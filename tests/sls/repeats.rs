@@ -164,6 +164,33 @@ fn the_guilty_record_of_a_partly_stored_batch_is_named_as_in_the_whole() {
 }
 
 #[test]
+fn what_follows_a_refused_batch_under_its_numbers_is_stored_whole() {
+    let setup = Setup::new();
+    let mut client = setup.client();
+    assert_eq!(client.metadata(LOGSTORE, false), (0, 3));
+    let id = client.producer_id();
+    let values = |word: &str| {
+        (0..20_000)
+            .map(|number| format!("{word} {number:05}"))
+            .collect()
+    };
+    let (old, new): (Vec<String>, Vec<String>) = (values("old"), values("new"));
+    let set = |values: &[String]| {
+        let values: Vec<&str> = values.iter().map(|value| &**value).collect();
+        producer_batch(&values, id, 0, 0)
+    };
+    // The first groups are stored, then one is refused for good.
+    let guilty = Rule::refuse(Call::PutLogs, 413, "PostBodyTooLarge");
+    setup.service.script(guilty.holding("old 15000"));
+    assert_eq!(client.produce(&ask(LOGSTORE, set(&old))), [10]);
+    // To Kafka, nothing of it was appended, so its numbers are free.
+    assert_eq!(client.produce(&ask(LOGSTORE, set(&new))), [0]);
+    let mut stored = setup.stored();
+    stored.retain(|value| value.starts_with("new"));
+    assert_eq!(stored.len(), new.len());
+}
+
+#[test]
 fn success_comes_only_in_sequence_where_an_earlier_batch_fails() {
     let setup = Setup::new();
     let mut client = setup.client();

@@ -86,12 +86,16 @@ impl Batch {
         }
     }
 
+    /// How much is stored matters only where the same batch comes again; of one that is refused for good the numbers are
+    /// free for another.
     fn outcome(self) -> BatchOutcome {
-        let stored_logs = self.stored_logs;
-        let result = match self.failed {
-            None => Ok(()),
-            Some(error) if stored_logs > 0 => Err(in_part(error)),
-            Some(error) => Err(error),
+        let (result, stored_logs) = match self.failed {
+            None => (Ok(()), 0),
+            Some(
+                error @ (PutError::Content { .. } | PutError::BadKey | PutError::Unauthorized),
+            ) => (Err(error), 0),
+            Some(error) if self.stored_logs > 0 => (Err(in_part(error)), self.stored_logs),
+            Some(error) => (Err(error), 0),
         };
         BatchOutcome {
             result,
