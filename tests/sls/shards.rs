@@ -1,7 +1,7 @@
 //! Shards that are split, merged or missing.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -92,4 +92,18 @@ fn a_shard_that_is_gone_is_asked_for_at_once_and_nothing_is_lost() {
     assert_eq!(client.produce(&ask(LOGSTORE, batch(&["a"]))), [0]);
     assert_eq!(setup.stored(), ["a"]);
     assert!(setup.service.count(Call::ListShards) >= 2, "asked anew");
+}
+
+#[test]
+fn shards_that_are_missing_for_a_moment_are_no_missing_logstore() {
+    for code in ["ShardNotExist", "LogStoreWithoutShard"] {
+        let setup = Setup::new();
+        let mut client = setup.client();
+        assert_eq!(client.metadata(LOGSTORE, false), (0, 3));
+        let gone = Rule::refuse(Call::PutLogs, 400, code);
+        let end = Instant::now() + Duration::from_millis(700);
+        setup.service.script(gone.until(end));
+        assert_eq!(client.produce(&ask(LOGSTORE, batch(&["a"]))), [0], "{code}");
+        assert_eq!(setup.stored(), ["a"]);
+    }
 }

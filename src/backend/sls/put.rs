@@ -16,6 +16,7 @@ use tokio::time::{Instant as TokioInstant, sleep_until};
 use super::account::{Account, WriteRuling};
 use super::client::{CallError, Kind, Payload, QuotaLevel, Sent, Target};
 use super::levels::Level;
+use super::standing::CONFIRMATION_PAUSE;
 use super::{Route, Shared, jitter};
 use crate::backend::{BatchOutcome, Placed, PutError, SetError, Share, WriteSet};
 use crate::logs::{Apart, GroupCloser, LogGroup, Repair};
@@ -26,8 +27,8 @@ const TIME_DEFAULT: Duration = Duration::from_secs(24);
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 const DOUBLINGS_MAX: u32 = 5;
-/// Tries of what is hardly worth another one: a shard that is not there, a body that cannot be decompressed.
-const HOPELESS_TRIES_MAX: u32 = 3;
+/// Tries of a body that cannot be decompressed.
+const UNREADABLE_TRIES_MAX: u32 = 3;
 
 /// Why a group is not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +136,10 @@ pub struct Sender<'a> {
 #[derive(Default)]
 struct Tries {
     failures: u32,
-    hopeless: u32,
+    /// The Log Service could not decompress it.
+    unreadable: u32,
+    /// When a shard was first missing.
+    shardless: Option<Instant>,
     /// A try may have stored it.
     uncertain: bool,
     /// The shard, where it is no more the one that was chosen first.
@@ -229,11 +233,7 @@ impl<'a> Sender<'a> {
         loop {
             let now = Instant::now();
             if now >= self.deadline {
-                return Err(if tries.uncertain {
-                    PutError::Uncertain(NO_ANSWER)
-                } else {
-                    PutError::NotStored(TOO_LATE)
-                });
+                return Err(tries.surely(PutError::NotStored(TOO_LATE)));
             }
             if self.shared.levels.is_quiet() {
                 return Ok(());
@@ -317,14 +317,22 @@ impl<'a> Sender<'a> {
                     None => Err(Failed::Put(PutError::NotStored(TOO_MANY_KEYS))),
                 };
             }
-            Kind::NoShard | Kind::BadCompression => {
-                tries.hopeless += 1;
-                if let (Kind::NoShard, Some(account)) = (error.kind, &self.account) {
+            Kind::NoShard => {
+                if let Some(account) = &self.account {
                     account.outdate(logstore, now);
                     // Only to have the shards asked for anew.
                     let _ = self.shared.look(&self.placed.tenant, logstore);
                 }
-                if tries.hopeless >= HOPELESS_TRIES_MAX {
+                let confirmed_at = *tries.shardless.get_or_insert(now) + CONFIRMATION_PAUSE;
+                if now >= confirmed_at {
+                    return Err(Failed::Put(tries.surely(PutError::NoLogstore)));
+                }
+                tries.failures += 1;
+                return Ok(confirmed_at.min(now + tries.pause()));
+            }
+            Kind::BadCompression => {
+                tries.unreadable += 1;
+                if tries.unreadable >= UNREADABLE_TRIES_MAX {
                     return Err(Failed::Put(tries.verdict(error)));
                 }
             }
@@ -406,26 +414,28 @@ impl Tries {
     }
 
     fn throttled(&self, pause: Duration) -> PutError {
+        self.surely(PutError::Throttled {
+            why: "a quota of the Log Service is used up",
+            pause,
+        })
+    }
+
+    /// This, unless an earlier try may have stored it.
+    fn surely(&self, error: PutError) -> PutError {
         if self.uncertain {
             return PutError::Uncertain(NO_ANSWER);
         }
-        PutError::Throttled {
-            why: "a quota of the Log Service is used up",
-            pause,
-        }
+        error
     }
 
     /// What is told when the last try ended so.
     fn verdict(&self, error: &CallError) -> PutError {
-        if self.uncertain {
-            return PutError::Uncertain(NO_ANSWER);
-        }
-        PutError::NotStored(match error.kind {
+        let why = match error.kind {
             Kind::Quota(_) => return self.throttled(PAUSE_MAX / 2),
             Kind::Network { .. } | Kind::BadAnswer => {
-                return PutError::Unreachable("the Log Service cannot be reached");
+                return self.surely(PutError::Unreachable("the Log Service cannot be reached"));
             }
-            Kind::NoShard => return PutError::NoLogstore,
+            Kind::NoShard => "the Logstore has no such shard now",
             Kind::ServerError => "the Log Service failed",
             Kind::Busy => "the Log Service is busy",
             Kind::ClockSkew => "the clock of this machine is wrong",
@@ -437,7 +447,8 @@ impl Tries {
             | Kind::NoLogstore => KEY_UNDER_TEST,
             Kind::BadCompression => "the Log Service cannot decompress it",
             _ => "the Log Service refuses the gateway's request",
-        })
+        };
+        self.surely(PutError::NotStored(why))
     }
 }
 
