@@ -62,6 +62,7 @@ const ROWS: &[Row] = &[
     (400, "ProjectQuotaExceed", 56, 6, 5),
     (500, "InternalServerError", 56, 6, 5),
     (500, "RequestTimeout", 56, 6, 5),
+    (503, "ServerBusy", 56, 6, 5),
 ];
 
 /// A project for each row, whose Logstore is there.

@@ -53,6 +53,38 @@ fn a_project_that_hangs_slows_no_other() {
 }
 
 #[test]
+fn a_project_for_which_the_log_service_is_busy_slows_no_other() {
+    let setup = Setup::before(two_projects(), |_| {});
+    let alone = pace(&setup);
+    let busy = Rule::refuse(Call::PutLogs, 503, "ServerBusy");
+    setup.service.script(busy.project(PROJECT));
+    thread::scope(|scope| {
+        let refused: Vec<_> = (0..40)
+            .map(|_| {
+                let mut client = setup.client();
+                let asked = Ask {
+                    timeout_ms: 10_000,
+                    ..short(batch(&["a"]))
+                };
+                scope.spawn(move || told(&mut client, &asked).0)
+            })
+            .collect();
+        // Long enough for the longest pauses.
+        thread::sleep(Duration::from_secs(3));
+        let beside = pace(&setup);
+        setup.service.heal();
+        for thread in refused {
+            let code = thread.join().expect("it was answered");
+            assert!([0, 56].contains(&code), "{code}");
+        }
+        assert!(
+            beside < alone * 4 + Duration::from_secs(1),
+            "{beside:?} beside one that is refused, {alone:?} alone"
+        );
+    });
+}
+
+#[test]
 fn a_logstore_that_hangs_slows_no_other_of_its_project() {
     let setup = Setup::new();
     setup.service.change(|world| {
