@@ -24,3 +24,4 @@ mod shards;
 mod support;
 mod times;
 mod unproven;
+mod weather;
