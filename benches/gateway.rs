@@ -25,6 +25,7 @@ use sluice::backend::embedded::access::{KeyConfig, LogstoreConfig, ProjectConfig
 use sluice::backend::embedded::schema::SyncMode;
 use sluice::backend::embedded::{self, Embedded};
 use sluice::catalog::Spread;
+use sluice::failure::NetworkError;
 use sluice::ingest;
 use sluice::logs::Mapping;
 use sluice::records;
@@ -257,6 +258,7 @@ async fn server(backend: Arc<dyn Backend>, key: Arc<CertifiedKey>) -> Server {
         mapping: Mapping::default(),
         spread: Spread::RoundRobin { partitions: None },
         records: records::Limits::default(),
+        network_error: NetworkError::Safe,
     };
     let shared =
         Shared::start(backend, config, Limits::default(), BadKey::TopicError).expect("threads");
