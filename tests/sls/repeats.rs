@@ -7,11 +7,11 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::support::client::{PRODUCE_VERSION, ask, batch, producer_batch};
+use crate::support::client::{PRODUCE_VERSION, ask, batch, producer_batch, timed_producer_batch};
 use crate::support::group::Group;
 use crate::support::request::Call;
 use crate::support::script::{Action, Gate, Moment, Pause, Rule};
-use crate::support::setup::{Setup, short};
+use crate::support::setup::{Setup, now_ms, short};
 use crate::support::{LOGSTORE, eventually};
 
 #[test]
@@ -188,6 +188,35 @@ fn what_follows_a_refused_batch_under_its_numbers_is_stored_whole() {
     let mut stored = setup.stored();
     stored.retain(|value| value.starts_with("new"));
     assert_eq!(stored.len(), new.len());
+}
+
+/// A batch whose oldest logs leave the time window between two tries: they get longer, and are divided otherwise.
+#[test]
+fn a_batch_whose_logs_grow_between_its_tries_is_stored_whole() {
+    let setup = Setup::new();
+    let mut client = setup.client();
+    assert_eq!(client.metadata(LOGSTORE, false), (0, 3));
+    let id = client.producer_id();
+    // Inside for another two seconds.
+    let time_ms = now_ms() - (7 * 24 - 1) * 3_600_000 + 2_000;
+    let values: Vec<String> = (0..7_300).map(|number| format!("{number:0210}")).collect();
+    let timed: Vec<(i64, &str)> = values.iter().map(|value| (time_ms, &**value)).collect();
+    let set = timed_producer_batch(&timed, id, 0, 0);
+    // Each try stores one group more.
+    for pause in [2_600, 0] {
+        setup
+            .service
+            .script(Rule::on(Call::PutLogs, Action::Pass).times(1));
+        setup
+            .service
+            .script(Rule::refuse(Call::PutLogs, 403, "ProjectForbidden"));
+        assert_eq!(client.produce(&ask(LOGSTORE, set.clone())), [7]);
+        setup.service.heal();
+        thread::sleep(Duration::from_millis(pause));
+    }
+    assert_eq!(client.produce(&ask(LOGSTORE, set)), [0]);
+    let stored: BTreeSet<String> = setup.stored().into_iter().collect();
+    assert_eq!(stored.len(), values.len(), "acknowledged, and not stored");
 }
 
 #[test]
