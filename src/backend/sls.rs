@@ -196,7 +196,13 @@ impl Shared {
             return Ok(Err(DescribeError::NoProject));
         }
         let now = Instant::now();
-        let Some(account) = self.accounts.of(tenant, now) else {
+        let known = self.accounts.find(tenant);
+        let is_new = known.is_none();
+        // A key that may not be asked for is not remembered either, or guesses would leave no room for others' keys.
+        if is_new && !self.admit(tenant, now) {
+            return Ok(Err(DescribeError::Unavailable));
+        }
+        let Some(account) = known.or_else(|| self.accounts.of(tenant, now)) else {
             return Ok(Err(DescribeError::Unavailable));
         };
         match account.look(logstore, now) {
@@ -212,16 +218,25 @@ impl Shared {
                 Ok(Ok(found))
             }
             Look::Ask(asking, asked) => {
-                if account.was_proven() || self.callers.admit(tenant.peer, now) {
+                if is_new || account.was_proven() || self.admit(tenant, now) {
                     self.ask(tenant, account, logstore, asking);
                     Err(asked)
                 } else {
                     account.asked(logstore);
-                    self.count_refused("calls-unproven", tenant);
                     Ok(Err(DescribeError::Unavailable))
                 }
             }
         }
+    }
+
+    /// Whether a call may be made for a key that nobody has proven.
+    fn admit(&self, tenant: &Tenant, now: Instant) -> bool {
+        let admitted = self.callers.admit(tenant.peer, now);
+        if !admitted && let Some(unlogged) = self.refusals.count("calls-unproven", now) {
+            let reason = "calls-unproven";
+            tracing::info!(peer = %tenant.peer, project = %tenant.project, reason, unlogged, "the Log Service was not asked");
+        }
+        admitted
     }
 
     /// Asks for a Logstore's shards until there is an answer that stands; then all who wait look again.
@@ -255,13 +270,14 @@ impl Shared {
     /// Asks for the project: the one call that says of a key that it is good.
     async fn verify(&self, tenant: &Tenant) -> LoginOutcome {
         let now = Instant::now();
-        let Some(account) = self.accounts.of(tenant, now) else {
-            return LoginOutcome::Unproven;
-        };
-        if !account.was_proven() && !self.callers.admit(tenant.peer, now) {
-            self.count_refused("calls-unproven", tenant);
+        let known = self.accounts.find(tenant);
+        let was_proven = known.as_ref().is_some_and(|known| known.was_proven());
+        if !was_proven && !self.admit(tenant, now) {
             return LoginOutcome::Unproven;
         }
+        let Some(account) = known.or_else(|| self.accounts.of(tenant, now)) else {
+            return LoginOutcome::Unproven;
+        };
         let answer = self.client.get_project(tenant).await;
         match self.heard(tenant, None, answer) {
             Ok(()) => {
@@ -351,12 +367,6 @@ impl Shared {
             );
         }
     }
-
-    fn count_refused(&self, reason: &'static str, tenant: &Tenant) {
-        if let Some(unlogged) = self.refusals.count(reason, Instant::now()) {
-            tracing::info!(peer = %tenant.peer, project = %tenant.project, reason, unlogged, "the Log Service was not asked");
-        }
-    }
 }
 
 /// Tells all who wait that the asking is over, however it ended.
@@ -418,4 +428,68 @@ fn jitter(longest: Duration) -> Duration {
         return longest;
     }
     longest.mul_f64(f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::client::{Endpoint, Settings, SignatureVersion};
+    use super::*;
+    use crate::logs::Compression;
+    use crate::tenant::{Credentials, ProjectName, Secret};
+
+    /// Of a Log Service that is not there.
+    fn config() -> Config {
+        let endpoint = Endpoint {
+            connect: Some("127.0.0.1:1".parse().expect("an address")),
+            ..Endpoint::parse("r", "http://log.example.com").expect("a URL")
+        };
+        Config {
+            client: Settings {
+                signature: SignatureVersion::V1,
+                compression: Compression::Lz4,
+                endpoints: vec![endpoint],
+                request_timeout: Duration::from_secs(1),
+                connect_timeout: Duration::from_secs(1),
+                proxy: None,
+                authorities: Vec::new(),
+            },
+            projects: Projects::All,
+            route: Route::KeyHash,
+            by_partition: false,
+            verify_logins: true,
+            linger_min: Duration::ZERO,
+            linger_max: Duration::from_millis(1),
+            writes_per_logstore_max: 1,
+            shards_refresh: Duration::from_secs(60),
+            key_grace: Duration::ZERO,
+        }
+    }
+
+    fn guess(secret: usize) -> Arc<Tenant> {
+        Arc::new(Tenant {
+            project: ProjectName::parse("project-1").expect("a name"),
+            credentials: Arc::new(Credentials {
+                access_key_id: "id".into(),
+                access_key_secret: Secret::new(secret.to_string()),
+                security_token: None,
+            }),
+            region: "r".into(),
+            endpoint: "localhost".into(),
+            peer: [127, 0, 0, 1].into(),
+        })
+    }
+
+    #[tokio::test]
+    async fn guesses_of_one_address_leave_room_for_others_keys() {
+        let sls = Sls::new(config()).expect("nothing is missing");
+        let logstore = LogstoreName::parse("logstore-1").expect("a name");
+        for secret in 0..5_000 {
+            let _ = sls.describe(&guess(secret), &logstore);
+            if let Answer::Later(answer) = sls.log_in(&guess(10_000 + secret)) {
+                let refused = tokio::time::timeout(Duration::ZERO, answer).await;
+                assert!(!matches!(refused, Ok(LoginOutcome::Refused(_))));
+            }
+        }
+        assert!(sls.0.accounts.count() <= 100, "{}", sls.0.accounts.count());
+    }
 }

@@ -50,8 +50,11 @@ impl Unfinished {
         let Some(batch) = batch(delivery).filter(|_| stored_logs > 0) else {
             return;
         };
+        // Counted from where this try began: it may have been divided otherwise than the one before, since a log whose time
+        // left the window meanwhile is longer.
+        let stored_logs = delivery.stored_before.saturating_add(stored_logs);
         match self.stored.get_mut(&batch) {
-            Some(stored) => *stored += stored_logs,
+            Some(stored) => *stored = (*stored).max(stored_logs),
             None => {
                 self.stored.insert(batch.clone(), stored_logs);
                 self.added.push_back(batch);

@@ -1,7 +1,9 @@
 //! A Kafka client in the small: real TLS, requests and answers by the `kafka-protocol` crate.
 
+#![allow(dead_code, reason = "each binary uses a part of it")]
+
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,11 +17,14 @@ use kafka_protocol::records::{
 };
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use socket2::{Domain, Socket, Type};
 
 use super::{Gateway, PASSWORD, PROJECT};
 
 /// Of all Produce requests here unless a test says otherwise.
 pub const PRODUCE_VERSION: i16 = 9;
+/// Of records that a test says nothing else of: the start of 2026.
+const TIMESTAMP_MS: i64 = 1_767_225_600_000;
 
 pub struct Client {
     stream: StreamOwned<ClientConnection, TcpStream>,
@@ -54,7 +59,23 @@ impl Client {
         client
     }
 
+    /// Dials from this address.
+    pub fn dial_from(source: IpAddr, gateway: &Gateway) -> Self {
+        let socket = Socket::new(Domain::for_address(gateway.address), Type::STREAM, None);
+        let socket = socket.expect("a socket");
+        let local = SocketAddr::new(source, 0);
+        socket.bind(&local.into()).expect("an address of loopback");
+        let remote = gateway.address.into();
+        socket.connect(&remote).expect("the server listens");
+        Self::over(socket.into(), &gateway.certificate, "localhost")
+    }
+
     pub fn dial(address: SocketAddr, certificate: &CertificateDer<'static>, name: &str) -> Self {
+        let socket = TcpStream::connect(address).expect("the server listens");
+        Self::over(socket, certificate, name)
+    }
+
+    fn over(socket: TcpStream, certificate: &CertificateDer<'static>, name: &str) -> Self {
         let mut roots = RootCertStore::empty();
         roots.add(certificate.clone()).expect("a certificate");
         let config =
@@ -63,7 +84,6 @@ impl Client {
                 .expect("both versions")
                 .with_root_certificates(roots)
                 .with_no_client_auth();
-        let socket = TcpStream::connect(address).expect("the server listens");
         socket
             .set_read_timeout(Some(Duration::from_secs(30)))
             .expect("a socket option");
@@ -196,8 +216,17 @@ impl Client {
 
     /// The partitions of the next Produce answer.
     pub fn receive_produce(&mut self, version: i16) -> io::Result<Vec<PartitionProduceResponse>> {
+        Ok(self.receive_throttled(version)?.0)
+    }
+
+    /// As [`Client::receive_produce`], with the time to send nothing; milliseconds.
+    pub fn receive_throttled(
+        &mut self,
+        version: i16,
+    ) -> io::Result<(Vec<PartitionProduceResponse>, i32)> {
         let mut answer: ProduceResponse = self.receive(ApiKey::Produce, version)?;
-        Ok(answer.responses.remove(0).partition_responses)
+        let partitions = answer.responses.remove(0).partition_responses;
+        Ok((partitions, answer.throttle_time_ms))
     }
 
     /// Sends and waits; gives the error codes.
@@ -246,10 +275,31 @@ pub fn batch(values: &[&str]) -> Bytes {
 
 /// A batch of an idempotent producer.
 pub fn producer_batch(values: &[&str], producer_id: i64, epoch: i16, first_sequence: i32) -> Bytes {
+    let timed = values.iter().map(|value| (TIMESTAMP_MS, *value));
+    let timed: Vec<(i64, &str)> = timed.collect();
+    encode(&timed, producer_id, epoch, first_sequence)
+}
+
+/// A batch whose records have these times, in milliseconds.
+pub fn timed_batch(records: &[(i64, &str)]) -> Bytes {
+    encode(records, -1, -1, -1)
+}
+
+/// A batch of an idempotent producer, whose records have these times.
+pub fn timed_producer_batch(
+    records: &[(i64, &str)],
+    producer_id: i64,
+    epoch: i16,
+    first_sequence: i32,
+) -> Bytes {
+    encode(records, producer_id, epoch, first_sequence)
+}
+
+fn encode(values: &[(i64, &str)], producer_id: i64, epoch: i16, first_sequence: i32) -> Bytes {
     let records: Vec<Record> = values
         .iter()
         .enumerate()
-        .map(|(index, value)| Record {
+        .map(|(index, (timestamp, value))| Record {
             transactional: false,
             control: false,
             delete_horizon: false,
@@ -259,7 +309,7 @@ pub fn producer_batch(values: &[&str], producer_id: i64, epoch: i16, first_seque
             timestamp_type: TimestampType::Creation,
             offset: index as i64,
             sequence: first_sequence + index as i32,
-            timestamp: 1_767_225_600_000,
+            timestamp: *timestamp,
             key: None,
             value: Some(Bytes::copy_from_slice(value.as_bytes())),
             headers: Default::default(),

@@ -1,8 +1,10 @@
 //! A gateway in this process, on a port of its own, in front of any backend.
 
+#![allow(dead_code, reason = "each binary uses a part of it")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
@@ -155,13 +157,4 @@ async fn bind(
     };
     let server = Server::bind(vec![listener], shared).await;
     (server.expect("a free port"), budget, refusals)
-}
-
-/// Waits for what has to come true, but not for ever.
-pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !holds() {
-        assert!(Instant::now() < deadline, "it never came true: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }

@@ -73,6 +73,12 @@ impl Accounts {
         Some(account)
     }
 
+    #[cfg(test)]
+    pub fn count(&self) -> usize {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.accounts.len()
+    }
+
     fn fingerprint(&self, tenant: &Tenant) -> Fingerprint {
         let credentials = &*tenant.credentials;
         let token = credentials.security_token.as_ref();

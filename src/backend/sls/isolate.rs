@@ -1,10 +1,10 @@
-//! A group that the Log Service refuses for its content is taken apart until only the guilty log is left: each batch goes
-//! alone, the guilty one in halves, the guilty log repaired. Nobody else's logs are lost for it.
+//! A group that the Log Service refuses for its content is taken apart until only the guilty log is left: its batches go
+//! in halves, the guilty one's logs too, the guilty log repaired. Nobody else's logs are lost for it.
 
 use std::ops::Range;
 
 use super::client::{Content, Kind};
-use super::put::{Failed, Sender, ShareResults, off_thread};
+use super::put::{Failed, Sender, ShareResults, in_part, off_thread};
 use crate::backend::{Placed, PutError, Unstorable};
 use crate::logs::{Apart, GroupCloser, LogGroup, Repair};
 
@@ -12,73 +12,104 @@ use crate::logs::{Apart, GroupCloser, LogGroup, Repair};
 const CALLS_MAX: u32 = 256;
 const NAME_BYTES_MAX: usize = 128;
 
-/// Some logs of a group, all of one share or all of several.
-type Logs = Range<usize>;
+/// What is sent together: some shares, or some logs of one share.
+#[derive(Clone, Debug)]
+struct Run {
+    shares: Range<usize>,
+    logs: Range<usize>,
+}
 
 /// A group under examination.
 struct Suspect<'s, 'a> {
     sender: &'s Sender<'a>,
     apart: Apart,
     calls_left: u32,
+    /// Where each share's logs lie.
+    shares: Vec<Range<usize>>,
+    results: ShareResults,
+    /// The shares of which something is stored.
+    begun: Vec<bool>,
 }
 
 impl Sender<'_> {
     /// Stores what can be stored of a group that was refused for this; a result for each share.
     pub async fn isolate(&self, placed: &Placed, kind: Kind) -> ShareResults {
+        let count = placed.shares.len();
         let (group, codec) = (placed.group.clone(), self.shared.client.codec());
         let apart = off_thread(move || Apart::open(&group, codec.compression).ok()).await;
         let Some(apart) = apart else {
-            return vec![Err(PutError::NotStored("internal failure")); placed.shares.len()];
+            return vec![Err(PutError::NotStored("internal failure")); count];
         };
+        let mut end = 0;
+        let each = placed.shares.iter().map(|share| {
+            let start = end;
+            end += share.log_count as usize;
+            start..end
+        });
         let mut suspect = Suspect {
             sender: self,
+            shares: each.collect(),
             apart,
             calls_left: CALLS_MAX,
+            results: vec![Ok(()); count],
+            begun: vec![false; count],
         };
-        let alone = placed.shares.len() == 1;
-        let mut results = Vec::with_capacity(placed.shares.len());
-        let mut start = 0;
-        for share in &placed.shares {
-            let logs = start..start + share.log_count as usize;
-            start = logs.end;
-            let refused = alone.then_some(kind);
-            results.push(suspect.store(logs, refused).await);
-        }
-        results
+        suspect.store_all(kind).await;
+        suspect.results
     }
 }
 
 impl Suspect<'_, '_> {
-    /// Stores the logs of one share, in halves where they are refused, in order, and nothing behind a log that cannot be
-    /// stored. `refused`: they were sent and refused already. An index in the error counts from their start.
-    async fn store(&mut self, logs: Logs, refused: Option<Kind>) -> Result<(), PutError> {
-        let start = logs.start;
-        let mut parts = vec![(logs, refused)];
-        while let Some((logs, refused)) = parts.pop() {
-            match refused {
-                None => match self.send(logs.clone()).await {
-                    Ok(()) => {}
-                    Err(Failed::Put(error)) => return Err(error),
-                    Err(Failed::Content(kind)) => parts.push((logs, Some(kind))),
-                },
-                Some(kind) if logs.len() <= 1 => self.store_repaired(logs, start, kind).await?,
-                Some(_) => {
-                    let middle = logs.start + logs.len() / 2;
-                    parts.push((middle..logs.end, None));
-                    parts.push((logs.start..middle, None));
-                }
+    /// Stores in halves what is refused as a whole, in order, and of a share nothing behind a log that cannot be stored.
+    async fn store_all(&mut self, kind: Kind) {
+        let all = Run {
+            shares: 0..self.shares.len(),
+            logs: 0..self.apart.log_count(),
+        };
+        let mut runs = vec![(all, Some(kind))];
+        while let Some((run, refused)) = runs.pop() {
+            if self.results[run.shares.clone()].iter().all(Result::is_err) {
+                continue;
+            }
+            let Some(kind) = refused else {
+                let refused = self.store(&run).await;
+                runs.extend(refused.map(|kind| (run, Some(kind))));
+                continue;
+            };
+            match self.halves(&run) {
+                Some([first, second]) => runs.extend([(second, None), (first, None)]),
+                None => self.store_repaired(&run, kind).await,
             }
         }
-        Ok(())
+    }
+
+    /// `None`: it is one log.
+    fn halves(&self, run: &Run) -> Option<[Run; 2]> {
+        let Run { shares, logs } = run;
+        if shares.len() > 1 {
+            let middle = shares.start + shares.len() / 2;
+            let cut = self.shares[middle].start;
+            return Some([
+                Run {
+                    shares: shares.start..middle,
+                    logs: logs.start..cut,
+                },
+                Run {
+                    shares: middle..shares.end,
+                    logs: cut..logs.end,
+                },
+            ]);
+        }
+        let cut = logs.start + logs.len() / 2;
+        let half = |logs| Run {
+            shares: shares.clone(),
+            logs,
+        };
+        (logs.len() > 1).then(|| [half(logs.start..cut), half(cut..logs.end)])
     }
 
     /// One log, which was refused as it is: with the time of now, then in base64.
-    async fn store_repaired(
-        &mut self,
-        log: Logs,
-        start: usize,
-        kind: Kind,
-    ) -> Result<(), PutError> {
+    async fn store_repaired(&mut self, run: &Run, kind: Kind) {
         let now_s = self.sender.now_s();
         let repairs = [
             Repair::Time {
@@ -96,22 +127,43 @@ impl Suspect<'_, '_> {
         };
         let mut why = kind;
         for repair in repairs {
-            self.apart.repair(log.clone(), *repair);
-            match self.send(log.clone()).await {
-                Ok(()) => return Ok(()),
-                Err(Failed::Put(error)) => return Err(error),
-                Err(Failed::Content(kind)) => why = kind,
+            self.apart.repair(run.logs.clone(), *repair);
+            match self.store(run).await {
+                Some(kind) => why = kind,
+                None => return,
             }
         }
         let why = match why {
             Kind::TooLarge => Unstorable::TooLarge,
             _ => Unstorable::Invalid,
         };
-        let log = u32::try_from(log.start - start).unwrap_or(u32::MAX);
-        Err(PutError::Content { log, why })
+        let start = self.shares[run.shares.start].start;
+        let log = u32::try_from(run.logs.start - start).unwrap_or(u32::MAX);
+        self.note(run, Err(PutError::Content { log, why }));
     }
 
-    async fn send(&mut self, logs: Logs) -> Result<(), Failed> {
+    /// What it was refused for, if it was for its content. Everything else is noted.
+    async fn store(&mut self, run: &Run) -> Option<Kind> {
+        let result = match self.send(run.logs.clone()).await {
+            Err(Failed::Content(kind)) => return Some(kind),
+            Err(Failed::Put(error)) => Err(error),
+            Ok(()) => Ok(()),
+        };
+        self.note(run, result);
+        None
+    }
+
+    fn note(&mut self, run: &Run, result: Result<(), PutError>) {
+        for share in run.shares.clone() {
+            match result {
+                Ok(()) => self.begun[share] = true,
+                Err(error) if self.begun[share] => self.results[share] = Err(in_part(error)),
+                Err(error) => self.results[share] = Err(error),
+            }
+        }
+    }
+
+    async fn send(&mut self, logs: Range<usize>) -> Result<(), Failed> {
         if self.calls_left == 0 {
             let error = PutError::NotStored("too many of its logs are refused");
             return Err(Failed::Put(error));
@@ -122,7 +174,7 @@ impl Suspect<'_, '_> {
         self.sender.send(group).await
     }
 
-    async fn group(&self, logs: Logs) -> Option<LogGroup> {
+    async fn group(&self, logs: Range<usize>) -> Option<LogGroup> {
         let codec = self.sender.shared.client.codec();
         let apart = self.apart.clone();
         off_thread(move || Some(apart.group(logs, &mut GroupCloser::new(codec)))).await

@@ -1,5 +1,5 @@
-//! Quotas that are used up, each at its own level: a shard, a project, a region. Whoever writes there waits its pause
-//! out; nobody else does.
+//! Quotas that are used up, each at its own level: a shard or a project. Whoever writes there waits its pause out; nobody
+//! else does.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,7 +23,6 @@ const LEVELS_MAX: usize = 10_000;
 pub enum Level {
     Shard(Arc<str>, ProjectName, LogstoreName, u32),
     Project(Arc<str>, ProjectName),
-    Region(Arc<str>),
 }
 
 impl Level {
@@ -42,10 +41,6 @@ impl Level {
             Arc::clone(&placed.tenant.region),
             placed.tenant.project.clone(),
         )
-    }
-
-    pub fn region(placed: &Placed) -> Self {
-        Self::Region(Arc::clone(&placed.tenant.region))
     }
 }
 
@@ -93,7 +88,7 @@ impl Levels {
     }
 
     /// A write went through: these levels have room again.
-    pub fn passed(&self, levels: [Level; 3]) {
+    pub fn passed(&self, levels: [Level; 2]) {
         if self.count.load(Ordering::Acquire) == 0 {
             return;
         }
@@ -136,7 +131,7 @@ mod tests {
             now = until;
             assert_eq!(levels.until(&level("one"), now), None);
         }
-        levels.passed([level("one"), level("two"), Level::Region("region".into())]);
+        levels.passed([level("one"), level("two")]);
         assert!(levels.is_quiet());
     }
 }

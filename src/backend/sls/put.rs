@@ -16,6 +16,7 @@ use tokio::time::{Instant as TokioInstant, sleep_until};
 use super::account::{Account, WriteRuling};
 use super::client::{CallError, Kind, Payload, QuotaLevel, Sent, Target};
 use super::levels::Level;
+use super::standing::CONFIRMATION_PAUSE;
 use super::{Route, Shared, jitter};
 use crate::backend::{BatchOutcome, Placed, PutError, SetError, Share, WriteSet};
 use crate::logs::{Apart, GroupCloser, LogGroup, Repair};
@@ -26,8 +27,8 @@ const TIME_DEFAULT: Duration = Duration::from_secs(24);
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 const DOUBLINGS_MAX: u32 = 5;
-/// Tries of what is hardly worth another one: a shard that is not there, a body that cannot be decompressed.
-const HOPELESS_TRIES_MAX: u32 = 3;
+/// Tries of a body that cannot be decompressed.
+const UNREADABLE_TRIES_MAX: u32 = 3;
 
 /// Why a group is not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,19 +87,31 @@ impl Batch {
         }
     }
 
+    /// How much is stored matters only where the same batch comes again; of one that is refused for good the numbers are
+    /// free for another.
     fn outcome(self) -> BatchOutcome {
-        let stored_logs = self.stored_logs;
-        let result = match self.failed {
-            None => Ok(()),
+        let (result, stored_logs) = match self.failed {
+            None => (Ok(()), 0),
             Some(
-                PutError::NotStored(_) | PutError::Throttled { .. } | PutError::Unreachable(_),
-            ) if stored_logs > 0 => Err(PutError::Uncertain("only a part of it is stored")),
-            Some(error) => Err(error),
+                error @ (PutError::Content { .. } | PutError::BadKey | PutError::Unauthorized),
+            ) => (Err(error), 0),
+            Some(error) if self.stored_logs > 0 => (Err(in_part(error)), self.stored_logs),
+            Some(error) => (Err(error), 0),
         };
         BatchOutcome {
             result,
             stored_logs,
         }
+    }
+}
+
+/// A failure of what is stored in part.
+pub fn in_part(error: PutError) -> PutError {
+    match error {
+        PutError::NotStored(_) | PutError::Throttled { .. } | PutError::Unreachable(_) => {
+            PutError::Uncertain("only a part of it is stored")
+        }
+        error => error,
     }
 }
 
@@ -123,7 +136,10 @@ pub struct Sender<'a> {
 #[derive(Default)]
 struct Tries {
     failures: u32,
-    hopeless: u32,
+    /// The Log Service could not decompress it.
+    unreadable: u32,
+    /// When a shard was first missing.
+    shardless: Option<Instant>,
     /// A try may have stored it.
     uncertain: bool,
     /// The shard, where it is no more the one that was chosen first.
@@ -205,23 +221,18 @@ impl<'a> Sender<'a> {
             self.shared.levels.passed([
                 Level::shard(self.placed, self.shard(tries)),
                 Level::project(self.placed),
-                Level::region(self.placed),
             ]);
         }
     }
 
     // Quotas
 
-    /// Waits until shard, project and region take something; goes to another shard where that one takes it earlier.
+    /// Waits until shard and project take something; goes to another shard where that one takes it earlier.
     async fn wait_for_quotas(&self, tries: &mut Tries) -> Result<(), PutError> {
         loop {
             let now = Instant::now();
             if now >= self.deadline {
-                return Err(if tries.uncertain {
-                    PutError::Uncertain(NO_ANSWER)
-                } else {
-                    PutError::NotStored(TOO_LATE)
-                });
+                return Err(tries.surely(PutError::NotStored(TOO_LATE)));
             }
             if self.shared.levels.is_quiet() {
                 return Ok(());
@@ -237,11 +248,7 @@ impl<'a> Sender<'a> {
 
     fn quota_pause(&self, tries: &mut Tries, now: Instant) -> Option<Instant> {
         let levels = &self.shared.levels;
-        let wide = [Level::project(self.placed), Level::region(self.placed)];
-        let wide = wide
-            .iter()
-            .filter_map(|level| levels.until(level, now))
-            .max();
+        let project = levels.until(&Level::project(self.placed), now);
         let shard = self.shard(tries);
         let mut pause = levels.until(&Level::shard(self.placed, shard), now);
         if pause.is_some()
@@ -251,7 +258,7 @@ impl<'a> Sender<'a> {
             tries.shard = Some(other);
             pause = until;
         }
-        wide.max(pause)
+        project.max(pause)
     }
 
     fn may_change_shard(&self) -> bool {
@@ -305,14 +312,22 @@ impl<'a> Sender<'a> {
                     None => Err(Failed::Put(PutError::NotStored(TOO_MANY_KEYS))),
                 };
             }
-            Kind::NoShard | Kind::BadCompression => {
-                tries.hopeless += 1;
-                if let (Kind::NoShard, Some(account)) = (error.kind, &self.account) {
+            Kind::NoShard => {
+                if let Some(account) = &self.account {
                     account.outdate(logstore, now);
                     // Only to have the shards asked for anew.
                     let _ = self.shared.look(&self.placed.tenant, logstore);
                 }
-                if tries.hopeless >= HOPELESS_TRIES_MAX {
+                let confirmed_at = *tries.shardless.get_or_insert(now) + CONFIRMATION_PAUSE;
+                if now >= confirmed_at {
+                    return Err(Failed::Put(tries.surely(PutError::NoLogstore)));
+                }
+                tries.failures += 1;
+                return Ok(confirmed_at.min(now + tries.pause()));
+            }
+            Kind::BadCompression => {
+                tries.unreadable += 1;
+                if tries.unreadable >= UNREADABLE_TRIES_MAX {
                     return Err(Failed::Put(tries.verdict(error)));
                 }
             }
@@ -328,8 +343,9 @@ impl<'a> Sender<'a> {
     fn back_off(&self, error: &CallError, tries: &Tries, now: Instant) {
         let level = match (error.kind, error.quota().map(|quota| quota.level)) {
             (_, Some(QuotaLevel::Shard)) => Level::shard(self.placed, self.shard(tries)),
-            (_, Some(QuotaLevel::Project | QuotaLevel::Reads)) => Level::project(self.placed),
-            (Kind::Busy, _) => Level::region(self.placed),
+            (_, Some(QuotaLevel::Project | QuotaLevel::Reads)) | (Kind::Busy, _) => {
+                Level::project(self.placed)
+            }
             _ => return,
         };
         self.shared.levels.exceeded(level, now);
@@ -394,26 +410,28 @@ impl Tries {
     }
 
     fn throttled(&self, pause: Duration) -> PutError {
+        self.surely(PutError::Throttled {
+            why: "a quota of the Log Service is used up",
+            pause,
+        })
+    }
+
+    /// This, unless an earlier try may have stored it.
+    fn surely(&self, error: PutError) -> PutError {
         if self.uncertain {
             return PutError::Uncertain(NO_ANSWER);
         }
-        PutError::Throttled {
-            why: "a quota of the Log Service is used up",
-            pause,
-        }
+        error
     }
 
     /// What is told when the last try ended so.
     fn verdict(&self, error: &CallError) -> PutError {
-        if self.uncertain {
-            return PutError::Uncertain(NO_ANSWER);
-        }
-        PutError::NotStored(match error.kind {
+        let why = match error.kind {
             Kind::Quota(_) => return self.throttled(PAUSE_MAX / 2),
             Kind::Network { .. } | Kind::BadAnswer => {
-                return PutError::Unreachable("the Log Service cannot be reached");
+                return self.surely(PutError::Unreachable("the Log Service cannot be reached"));
             }
-            Kind::NoShard => return PutError::NoLogstore,
+            Kind::NoShard => "the Logstore has no such shard now",
             Kind::ServerError => "the Log Service failed",
             Kind::Busy => "the Log Service is busy",
             Kind::ClockSkew => "the clock of this machine is wrong",
@@ -425,7 +443,8 @@ impl Tries {
             | Kind::NoLogstore => KEY_UNDER_TEST,
             Kind::BadCompression => "the Log Service cannot decompress it",
             _ => "the Log Service refuses the gateway's request",
-        })
+        };
+        self.surely(PutError::NotStored(why))
     }
 }
 

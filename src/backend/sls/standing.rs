@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 /// The least time between the two refusals.
-const CONFIRMATION_PAUSE: Duration = Duration::from_secs(1);
+pub const CONFIRMATION_PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Standing {

@@ -2,10 +2,13 @@
 
 #[path = "../../support/client.rs"]
 pub mod client;
+#[path = "../../support/eventually.rs"]
+mod eventually;
 #[path = "../../support/gateway.rs"]
 mod gateway;
 mod store;
 pub mod told;
 
-pub use gateway::{Gateway, LOGSTORE, PASSWORD, PROJECT, Settings, eventually};
+pub use eventually::eventually;
+pub use gateway::{Gateway, LOGSTORE, PASSWORD, PROJECT, Settings};
 pub use store::{contents, embedded};
