@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
-use tokio::time::{Instant as TokioInstant, sleep_until};
+use tokio::time::{Instant as TokioInstant, sleep_until, timeout};
 
 use super::{
     Answer, Backend, BoxFuture, DescribeError, Linger, LoginOutcome, Logstore, Mark, Profile,
@@ -57,6 +57,9 @@ const BOUNDS: Bounds = Bounds {
     name_bytes_max: 128,
     expansion_bytes_max: 128 << 20,
 };
+
+/// A login waits no longer for the Log Service; then it is taken unproven.
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The backend. Cheap to clone.
 #[derive(Clone)]
@@ -278,7 +281,10 @@ impl Shared {
         let Some(account) = known.or_else(|| self.accounts.of(tenant, now)) else {
             return LoginOutcome::Unproven;
         };
-        let answer = self.client.get_project(tenant).await;
+        let asked = timeout(LOGIN_TIMEOUT, self.client.get_project(tenant));
+        let Ok(answer) = asked.await else {
+            return LoginOutcome::Unproven;
+        };
         match self.heard(tenant, None, answer) {
             Ok(()) => {
                 account.accepted(Instant::now());

@@ -25,6 +25,8 @@ struct Batch {
     epoch: i16,
     first_sequence: i32,
     record_count: i32,
+    /// CRC-32C of the record set: other records under the same numbers are another batch.
+    checksum: u32,
 }
 
 #[derive(Debug, Default)]
@@ -70,7 +72,8 @@ impl Unfinished {
 
 /// `None`: not an idempotent producer's.
 fn batch(delivery: &Delivery) -> Option<Batch> {
-    let found = records::producer_batch(&delivery.records())?;
+    let records = delivery.records();
+    let found = records::producer_batch(&records)?;
     let tenant = delivery.request().tenant();
     Some(Batch {
         region: Arc::clone(&tenant.region),
@@ -81,5 +84,6 @@ fn batch(delivery: &Delivery) -> Option<Batch> {
         epoch: found.epoch,
         first_sequence: found.first_sequence,
         record_count: found.record_count,
+        checksum: crc32c::crc32c(&records),
     })
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::time::{Instant as TokioInstant, sleep_until};
 
 use super::account::{Account, WriteRuling};
-use super::client::{CallError, Kind, Payload, QuotaLevel, Sent, Target};
+use super::client::{CallError, Kind, Payload, QuotaLevel, Target};
 use super::levels::Level;
 use super::standing::CONFIRMATION_PAUSE;
 use super::{Route, Shared, jitter};
@@ -27,6 +27,8 @@ const TIME_DEFAULT: Duration = Duration::from_secs(24);
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 const DOUBLINGS_MAX: u32 = 5;
+/// A pause that would outlast the deadline ends so long before it.
+const LAST_TRY_BEFORE: Duration = Duration::from_millis(100);
 /// Tries of a body that cannot be decompressed.
 const UNREADABLE_TRIES_MAX: u32 = 3;
 
@@ -176,7 +178,7 @@ impl<'a> Sender<'a> {
                 Err(error) => error,
             };
             self.report(&error, &tries);
-            tries.uncertain |= may_be_stored(&error);
+            tries.uncertain |= error.may_be_stored();
             let next = self.judge(&error, &mut tries)?;
             if next >= self.deadline {
                 return Err(Failed::Put(tries.verdict(&error)));
@@ -307,7 +309,10 @@ impl<'a> Sender<'a> {
                         if told == PutError::KeyHeld {
                             self.shared.alarm_held(&self.placed.tenant);
                         }
-                        Err(Failed::Put(told))
+                        Err(Failed::Put(match told {
+                            PutError::NoProject | PutError::NoLogstore => tries.surely(told),
+                            told => told,
+                        }))
                     }
                     None => Err(Failed::Put(PutError::NotStored(TOO_MANY_KEYS))),
                 };
@@ -336,7 +341,10 @@ impl<'a> Sender<'a> {
         }
         self.back_off(error, tries, now);
         tries.failures += 1;
-        Ok(now + tries.pause())
+        // The last try comes in time rather than never.
+        let last = self.deadline.checked_sub(LAST_TRY_BEFORE).unwrap_or(now);
+        let next = now + tries.pause();
+        Ok(if now < last { next.min(last) } else { next })
     }
 
     /// Each quota holds back its own level only.
@@ -445,15 +453,6 @@ impl Tries {
             _ => "the Log Service refuses the gateway's request",
         };
         self.surely(PutError::NotStored(why))
-    }
-}
-
-/// A refusal tells that nothing is stored, and so does the Log Service's word that it failed.
-fn may_be_stored(error: &CallError) -> bool {
-    match error.kind {
-        Kind::Network { sent } => sent == Sent::Maybe,
-        Kind::BadAnswer => true,
-        _ => false,
     }
 }
 

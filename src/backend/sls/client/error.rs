@@ -140,16 +140,12 @@ impl CallError {
         Self::unsent(Kind::Network { sent }, text)
     }
 
-    /// May the write have been stored all the same? A refusal tells that it was not; a failure of the server, or of a
-    /// front end that gave up waiting for it, does not.
+    /// May the write have been stored all the same? A refusal tells that it was not, and so does the Log Service's word
+    /// that it failed or is busy.
     pub fn may_be_stored(&self) -> bool {
         match self.kind {
             Kind::Network { sent } => sent == Sent::Maybe,
-            Kind::ServerError => true,
-            Kind::Busy => matches!(self.status, Some(502 | 504)),
-            Kind::BadAnswer => self
-                .status
-                .is_some_and(|status| (200..300).contains(&status)),
+            Kind::BadAnswer => true,
             _ => false,
         }
     }
