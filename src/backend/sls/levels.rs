@@ -1,5 +1,5 @@
-//! Quotas that are used up, each at its own level: a shard or a project. Whoever writes there waits its pause out; nobody
-//! else does.
+//! Quotas that are used up, each at its own level: a shard, a project, a region. Whoever writes there waits its pause out;
+//! nobody else does.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,6 +23,7 @@ const LEVELS_MAX: usize = 10_000;
 pub enum Level {
     Shard(Arc<str>, ProjectName, LogstoreName, u32),
     Project(Arc<str>, ProjectName),
+    Region(Arc<str>),
 }
 
 impl Level {
@@ -42,12 +43,28 @@ impl Level {
             placed.tenant.project.clone(),
         )
     }
+
+    pub fn region(placed: &Placed) -> Self {
+        Self::Region(Arc::clone(&placed.tenant.region))
+    }
+
+    /// Another project of the same region.
+    fn is_neighbour(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Project(region, own), Self::Project(theirs, other)) => {
+                region == theirs && own != other
+            }
+            _ => false,
+        }
+    }
 }
 
 #[derive(Debug)]
 struct Pause {
     until: Instant,
     doublings: u32,
+    /// The Log Service was busy, rather than a quota used up.
+    busy: bool,
 }
 
 #[derive(Debug, Default)]
@@ -61,6 +78,28 @@ impl Levels {
     /// A quota of this level is used up: nothing is to be sent there before the time that is given back.
     pub fn exceeded(&self, level: Level, now: Instant) -> Instant {
         let mut pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+        self.pause(&mut pauses, level, false, now)
+    }
+
+    /// The Log Service is too busy for this project. If it is for another one too, the region is.
+    pub fn busy(&self, project: Level, region: Level, now: Instant) {
+        let mut pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_region_busy = pauses.iter().any(|(level, pause)| {
+            pause.busy && now < pause.until + PAUSE_MAX && project.is_neighbour(level)
+        });
+        self.pause(&mut pauses, project, true, now);
+        if is_region_busy {
+            self.pause(&mut pauses, region, true, now);
+        }
+    }
+
+    fn pause(
+        &self,
+        pauses: &mut HashMap<Level, Pause>,
+        level: Level,
+        busy: bool,
+        now: Instant,
+    ) -> Instant {
         pauses.retain(|_, pause| now < pause.until + MEMORY);
         let doublings = match pauses.get(&level) {
             // Writes that were under way together were refused together: that is one refusal.
@@ -71,7 +110,12 @@ impl Levels {
         let longest = (PAUSE_FIRST * 2_u32.pow(doublings)).min(PAUSE_MAX);
         let until = now + longest / 2 + jitter(longest / 2);
         if pauses.len() < LEVELS_MAX || pauses.contains_key(&level) {
-            pauses.insert(level, Pause { until, doublings });
+            let pause = Pause {
+                until,
+                doublings,
+                busy,
+            };
+            pauses.insert(level, pause);
         }
         self.count.store(pauses.len(), Ordering::Release);
         until
@@ -88,7 +132,7 @@ impl Levels {
     }
 
     /// A write went through: these levels have room again.
-    pub fn passed(&self, levels: [Level; 2]) {
+    pub fn passed(&self, levels: [Level; 3]) {
         if self.count.load(Ordering::Acquire) == 0 {
             return;
         }
@@ -114,6 +158,19 @@ mod tests {
     }
 
     #[test]
+    fn one_busy_project_is_its_own_matter_and_two_are_the_regions() {
+        let (levels, now) = (Levels::default(), Instant::now());
+        let region = || Level::Region("region".into());
+        levels.busy(level("one"), region(), now);
+        levels.busy(level("one"), region(), now);
+        assert_eq!(levels.until(&region(), now), None);
+        levels.exceeded(level("two"), now);
+        levels.busy(level("three"), region(), now);
+        assert!(levels.until(&region(), now).is_some());
+        assert_eq!(levels.until(&level("four"), now), None);
+    }
+
+    #[test]
     fn each_level_waits_for_itself_alone_and_longer_each_time() {
         let (levels, mut now) = (Levels::default(), Instant::now());
         assert!(levels.is_quiet());
@@ -131,7 +188,7 @@ mod tests {
             now = until;
             assert_eq!(levels.until(&level("one"), now), None);
         }
-        levels.passed([level("one"), level("two")]);
+        levels.passed([level("one"), level("two"), level("three")]);
         assert!(levels.is_quiet());
     }
 }

@@ -223,13 +223,14 @@ impl<'a> Sender<'a> {
             self.shared.levels.passed([
                 Level::shard(self.placed, self.shard(tries)),
                 Level::project(self.placed),
+                Level::region(self.placed),
             ]);
         }
     }
 
     // Quotas
 
-    /// Waits until shard and project take something; goes to another shard where that one takes it earlier.
+    /// Waits until shard, project and region take something; goes to another shard where that one takes it earlier.
     async fn wait_for_quotas(&self, tries: &mut Tries) -> Result<(), PutError> {
         loop {
             let now = Instant::now();
@@ -250,7 +251,11 @@ impl<'a> Sender<'a> {
 
     fn quota_pause(&self, tries: &mut Tries, now: Instant) -> Option<Instant> {
         let levels = &self.shared.levels;
-        let project = levels.until(&Level::project(self.placed), now);
+        let wide = [Level::project(self.placed), Level::region(self.placed)];
+        let wide = wide
+            .iter()
+            .filter_map(|level| levels.until(level, now))
+            .max();
         let shard = self.shard(tries);
         let mut pause = levels.until(&Level::shard(self.placed, shard), now);
         if pause.is_some()
@@ -260,7 +265,7 @@ impl<'a> Sender<'a> {
             tries.shard = Some(other);
             pause = until;
         }
-        project.max(pause)
+        wide.max(pause)
     }
 
     fn may_change_shard(&self) -> bool {
@@ -351,8 +356,10 @@ impl<'a> Sender<'a> {
     fn back_off(&self, error: &CallError, tries: &Tries, now: Instant) {
         let level = match (error.kind, error.quota().map(|quota| quota.level)) {
             (_, Some(QuotaLevel::Shard)) => Level::shard(self.placed, self.shard(tries)),
-            (_, Some(QuotaLevel::Project | QuotaLevel::Reads)) | (Kind::Busy, _) => {
-                Level::project(self.placed)
+            (_, Some(QuotaLevel::Project | QuotaLevel::Reads)) => Level::project(self.placed),
+            (Kind::Busy, _) => {
+                let (project, region) = (Level::project(self.placed), Level::region(self.placed));
+                return self.shared.levels.busy(project, region, now);
             }
             _ => return,
         };
