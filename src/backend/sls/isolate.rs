@@ -4,7 +4,8 @@
 use std::ops::Range;
 
 use super::client::{Content, Kind};
-use super::put::{Failed, Sender, ShareResults, in_part, off_thread};
+use super::put::{ShareResults, in_part};
+use super::send::{Failed, Sender, off_thread};
 use crate::backend::{Placed, PutError, Unstorable};
 use crate::logs::{Apart, GroupCloser, LogGroup, Repair};
 
