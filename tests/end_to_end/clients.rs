@@ -1,5 +1,6 @@
 //! The clients that are put before faults, each with a Logstore of its own.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -48,6 +49,8 @@ pub struct Told {
     pub delivered: usize,
     /// One for each record that was not delivered.
     pub errors: Vec<String>,
+    /// Their places among what was sent, where the client says so: kcat does not.
+    pub lost: Option<Vec<usize>>,
     /// The client says that something failed.
     pub failed: bool,
     /// The client's own log.
@@ -101,6 +104,23 @@ impl Told {
     pub fn says(&self, words: &str) -> bool {
         let says = |text: &String| text.to_lowercase().contains(&words.to_lowercase());
         says(&self.log) || self.errors.iter().any(says)
+    }
+
+    /// Whatever the client takes for delivered is among these.
+    pub fn assert_acknowledged_are_in(&self, sent: &[String], stored: &BTreeMap<String, usize>) {
+        let is_stored = |value: &&String| stored.contains_key(*value);
+        match &self.lost {
+            None => assert!(sent.iter().filter(is_stored).count() >= self.delivered),
+            Some(lost) => {
+                let delivered = sent
+                    .iter()
+                    .enumerate()
+                    .filter(|(place, _)| !lost.contains(place));
+                for (_, value) in delivered {
+                    assert!(is_stored(&value), "acknowledged and missing: {value}");
+                }
+            }
+        }
     }
 
     pub fn assert_all_delivered(&self, client: Client, count: usize) {
@@ -193,9 +213,11 @@ fn send_by_row(name: &str, topic: &str, stack: &Stack, values: &[String], way: &
         verbose: true,
         records: file.path(),
     });
+    let place = |error: &Value| error["record"].as_u64().map(|place| place as usize);
     Told {
         delivered: report.delivered,
         errors: report.errors.iter().map(Value::to_string).collect(),
+        lost: Some(report.errors.iter().filter_map(place).collect()),
         failed: !report.errors.is_empty(),
         log: report.log,
     }

@@ -31,6 +31,11 @@ pub struct Fault {
 }
 
 impl Fault {
+    /// Of every request.
+    pub fn of_all(action: Action, shown: Shown) -> Self {
+        Self::new(move |proxy| proxy.script(Rule::all(action.clone())), shown)
+    }
+
     /// Of every write.
     pub fn of_writes(action: Action, shown: Shown) -> Self {
         let rule = move || Rule::on(Call::PutLogs, action.clone());

@@ -29,6 +29,7 @@ pub fn send(stack: &Stack, topic: &str, values: &[String], way: &Way) -> Told {
     Told {
         delivered: stderr.matches(DELIVERED).count(),
         errors: failures.map(str::to_owned).collect(),
+        lost: None,
         failed: status.is_some_and(|status| !status.success()),
         log: stderr,
     }

@@ -8,14 +8,19 @@
 //! Whatever a client takes for delivered must be read back, once where no answer was lost. `tests/run` installs the clients
 //! and the SDK; where one is missing the tests say so and do nothing, unless `SLUICE_TEST_CLIENTS=required`.
 
+mod a_minute;
 mod answers;
 mod clients;
+#[path = "../support/eventually.rs"]
+mod eventually;
 mod fault_proxy;
 mod faults;
 mod kcat;
+mod keys;
 mod logins;
 mod network;
 mod passage;
+mod poison;
 mod process;
 #[path = "../sdk/program.rs"]
 #[allow(dead_code, reason = "the SDK's own tests use all of it")]

@@ -52,6 +52,12 @@ pub const DENIED: Shown = Shown {
     sarama: "kafka server: The client is not authorized to access this topic",
     java: "TopicAuthorizationException: Not authorized to access topics: [java]",
 };
+/// Code 87: give up.
+pub const INVALID: Shown = Shown {
+    kcat: "encountered error: Broker: Broker failed to validate record (actions Permanent,MsgNotPersisted)",
+    sarama: "kafka server: This record has failed the validation on broker and hence will be rejected",
+    java: ": the Log Service does not take its content",
+};
 /// Code 58 for the login, and the reason, for which the raw dialect has no room.
 pub const MALFORMED: Shown = Shown {
     kcat: "SASL authentication error: the password does not have the form access-key-id#access-key-secret",
