@@ -273,7 +273,9 @@ impl Ingest {
         let written = match admission {
             Admission::Write(ticket) => {
                 state.owners.insert(ticket, (Arc::clone(request), index));
-                Some(Role::Owner(ticket))
+                let mut delivery = Delivery::new(inner, request, index, Role::Owner(ticket));
+                delivery.resume(state.unfinished.find(&delivery));
+                Some(delivery)
             }
             Admission::Wait(ticket) => {
                 let joined = joined();
@@ -296,7 +298,7 @@ impl Ingest {
         }
         drop(state);
         told.into_iter().for_each(Told::announce);
-        written.map(|role| Delivery::new(inner, request, index, role))
+        written
     }
 
     fn deliver_later(
@@ -358,7 +360,7 @@ impl Inner {
         delivery: &Delivery,
     ) -> Result<Encoded, Failure> {
         let request = delivery.request();
-        let context = self.context(request, &target.route);
+        let context = self.context(delivery, &target.route);
         let Worker {
             decoder,
             encoder,
@@ -390,14 +392,15 @@ impl Inner {
         Ok(encoded)
     }
 
-    fn context<'c>(&'c self, request: &'c Request, route: &Route) -> BatchContext<'c> {
+    fn context<'c>(&'c self, delivery: &'c Delivery, route: &Route) -> BatchContext<'c> {
+        let arrival = delivery.arrival();
         BatchContext {
             mapping: &self.config.mapping,
             window: self.profile.window,
             bounds: self.profile.bounds,
-            now_ms: request.arrived_ms(),
+            now_ms: arrival.at_ms,
             json_topic: route.json,
-            client_ip: (self.source == SourceRule::Field).then(|| &**request.source()),
+            client_ip: (self.source == SourceRule::Field).then_some(&*arrival.source),
         }
     }
 
@@ -405,7 +408,7 @@ impl Inner {
     fn record_of(&self, worker: &mut Worker, delivery: &Delivery, log: u32) -> Option<usize> {
         let request = delivery.request();
         let route = tenant::route(delivery.topic()).ok()?;
-        let context = self.context(request, &route);
+        let context = self.context(delivery, &route);
         let wanted = delivery.stored_before.saturating_add(log);
         let (limits, version) = (&self.config.records, request.version());
         let Worker {
@@ -529,9 +532,7 @@ impl State {
             mut encoded,
             mut delivery,
         } = prepared;
-        if let Role::Owner(_) = delivery.role() {
-            delivery.stored_before = encoded.skip(self.unfinished.stored_logs(&delivery));
-        }
+        delivery.stored_before = encoded.skip(delivery.stored_logs());
         if encoded.pieces.is_empty() && encoded.groups.is_empty() {
             return Some((delivery, Ok(())));
         }
@@ -583,6 +584,9 @@ impl State {
         told: &mut Vec<Told>,
     ) {
         let outcome = outcome(result);
+        if outcome == Outcome::Stored && delivery.stored_logs() > 0 {
+            self.unfinished.forget(&delivery);
+        }
         if self.owners.contains_key(&ticket) {
             self.waiting.entry(ticket).or_default().push(delivery);
         } else {
