@@ -204,7 +204,9 @@ impl Ingest {
         let written = match admission {
             Admission::Write(ticket) => {
                 state.owners.insert(ticket, (Arc::clone(request), index));
-                Some(Role::Owner(ticket))
+                let mut delivery = Delivery::new(inner, request, index, Role::Owner(ticket));
+                delivery.resume(state.unfinished.find(&delivery));
+                Some(delivery)
             }
             Admission::Wait(ticket) => {
                 let joined = joined();
@@ -227,7 +229,7 @@ impl Ingest {
         }
         drop(state);
         told.into_iter().for_each(Told::announce);
-        written.map(|role| Delivery::new(inner, request, index, role))
+        written
     }
 
     fn deliver_later(

@@ -53,7 +53,7 @@ impl Inner {
         delivery: &Delivery,
     ) -> Result<Encoded, Failure> {
         let request = delivery.request();
-        let context = self.context(request, &target.route);
+        let context = self.context(delivery, &target.route);
         let Worker {
             decoder,
             encoder,
@@ -85,14 +85,15 @@ impl Inner {
         Ok(encoded)
     }
 
-    fn context<'c>(&'c self, request: &'c Request, route: &Route) -> BatchContext<'c> {
+    fn context<'c>(&'c self, delivery: &'c Delivery, route: &Route) -> BatchContext<'c> {
+        let arrival = delivery.arrival();
         BatchContext {
             mapping: &self.config.mapping,
             window: self.profile.window,
             bounds: self.profile.bounds,
-            now_ms: request.arrived_ms(),
+            now_ms: arrival.at_ms,
             json_topic: route.json,
-            client_ip: (self.source == SourceRule::Field).then(|| &**request.source()),
+            client_ip: (self.source == SourceRule::Field).then_some(&*arrival.source),
         }
     }
 
@@ -105,7 +106,7 @@ impl Inner {
     ) -> Option<usize> {
         let request = delivery.request();
         let route = tenant::route(delivery.topic()).ok()?;
-        let context = self.context(request, &route);
+        let context = self.context(delivery, &route);
         let wanted = delivery.stored_before.saturating_add(log);
         let (limits, version) = (&self.config.records, request.version());
         let Worker {

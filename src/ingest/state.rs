@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::Inner;
 use super::encoding::Encoded;
-use super::request::{Delivery, Request, Role};
+use super::request::{Delivery, Request};
 use super::unfinished::Unfinished;
 use crate::backend::Mark;
 use crate::catalog::Target;
@@ -70,9 +70,7 @@ impl State {
             mut encoded,
             mut delivery,
         } = prepared;
-        if let Role::Owner(_) = delivery.role() {
-            delivery.stored_before = encoded.skip(self.unfinished.stored_logs(&delivery));
-        }
+        delivery.stored_before = encoded.skip(delivery.stored_logs());
         if encoded.pieces.is_empty() && encoded.groups.is_empty() {
             return Some((delivery, Ok(())));
         }
@@ -124,6 +122,9 @@ impl State {
         told: &mut Vec<Told>,
     ) {
         let outcome = outcome(result);
+        if outcome == Outcome::Stored && delivery.stored_logs() > 0 {
+            self.unfinished.forget(&delivery);
+        }
         if self.owners.contains_key(&ticket) {
             self.waiting.entry(ticket).or_default().push(delivery);
         } else {
