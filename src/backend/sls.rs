@@ -15,6 +15,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use tokio::sync::Semaphore;
+
 use super::{
     Answer, Backend, BoxFuture, DescribeError, Linger, LoginOutcome, Logstore, Mark, Profile,
     SetError, WriteSet,
@@ -71,6 +73,8 @@ struct Shared {
     callers: Callers,
     levels: Levels,
     reports: Reports,
+    /// For work that is too much for an I/O thread.
+    threads: Arc<Semaphore>,
     /// The regions that have accepted a signature: elsewhere "does not match" may be our own fault.
     signatures_accepted: HashMap<Arc<str>, AtomicBool>,
 }
@@ -85,12 +89,14 @@ impl Sls {
         let signatures_accepted = regions
             .map(|endpoint| (Arc::clone(&endpoint.region), AtomicBool::new(false)))
             .collect();
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self(Arc::new(Shared {
             client: Client::new(&config.client)?,
             accounts: Accounts::new(config.key_grace, config.shards_refresh),
             callers: Callers::default(),
             levels: Levels::default(),
             reports: Reports::default(),
+            threads: Arc::new(Semaphore::new(threads)),
             signatures_accepted,
             config,
         })))

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::client::{Content, Kind};
 use super::put::{ShareResults, in_part};
-use super::send::{Failed, Sender, off_thread};
+use super::send::{Failed, Sender};
 use crate::backend::{Placed, PutError, Unstorable};
 use crate::logs::{Apart, GroupCloser, LogGroup, Repair};
 
@@ -42,7 +42,8 @@ impl Sender<'_> {
     pub async fn isolate(&self, placed: &Placed, kind: Kind) -> ShareResults {
         let count = placed.shares.len();
         let (group, codec) = (placed.group.clone(), self.shared.client.codec());
-        let apart = off_thread(move || Apart::open(&group, codec.compression).ok()).await;
+        let open = move || Apart::open(&group, codec.compression).ok();
+        let apart = self.shared.off_thread(open).await;
         let Some(apart) = apart else {
             return vec![Err(PutError::NotStored("internal failure")); count];
         };
@@ -213,7 +214,8 @@ impl Suspect<'_, '_> {
     async fn group(&self, logs: Range<usize>) -> Option<LogGroup> {
         let codec = self.sender.shared.client.codec();
         let apart = self.apart.clone();
-        off_thread(move || Some(apart.group(logs, &mut GroupCloser::new(codec)))).await
+        let close = move || Some(apart.group(logs, &mut GroupCloser::new(codec)));
+        self.sender.shared.off_thread(close).await
     }
 }
 

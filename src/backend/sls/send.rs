@@ -298,20 +298,31 @@ impl<'a> Sender<'a> {
             window: Some(self.shared.window()),
         };
         let codec = self.shared.client.codec();
-        off_thread(move || {
+        let work = move || {
             let mut apart = Apart::open(&group, codec.compression).ok()?;
             let all = 0..apart.log_count();
             apart.repair(all.clone(), repair);
             Some(apart.group(all, &mut GroupCloser::new(codec)))
-        })
-        .await
-        .ok_or(Failed::Put(PutError::NotStored(INTERNAL)))
+        };
+        let mended = self.shared.off_thread(work).await;
+        mended.ok_or(Failed::Put(PutError::NotStored(INTERNAL)))
     }
 }
 
-/// For the rare work on a whole group that is too much for an I/O thread.
-pub async fn off_thread<T: Send + 'static>(
-    work: impl FnOnce() -> Option<T> + Send + 'static,
-) -> Option<T> {
-    tokio::task::spawn_blocking(work).await.ok().flatten()
+impl Shared {
+    /// For the rare work on a whole group that is too much for an I/O thread: on one thread a core, for logs that all
+    /// became too old in a queue would take hundreds, each with its buffers.
+    pub(super) async fn off_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Option<T> + Send + 'static,
+    ) -> Option<T> {
+        // It is never closed.
+        let thread = Arc::clone(&self.threads).acquire_owned().await.ok()?;
+        let done = tokio::task::spawn_blocking(move || {
+            let outcome = work();
+            drop(thread);
+            outcome
+        });
+        done.await.ok().flatten()
+    }
 }
