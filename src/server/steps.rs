@@ -1,6 +1,5 @@
 //! What a session's steps need from outside: the check of a login, the description of topics, producer ids.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -102,38 +101,27 @@ pub fn describe(shared: Arc<Shared>, step: MetadataStep) -> BoxFuture<'static, D
     })
 }
 
-/// Topics that are not known at once are asked for side by side, with one limit for the whole request.
+/// Describes each topic, with one limit for the whole request.
 async fn describe_named(
     shared: &Shared,
     step: &MetadataStep,
     asked: &[Asked],
     failures: &mut Vec<Failure>,
 ) -> Vec<TopicAnswer> {
-    let mut found: Vec<Option<Result<i32, Failure>>> = Vec::with_capacity(asked.len());
-    let mut later = VecDeque::new();
-    for (index, one) in asked.iter().enumerate() {
-        let partitions = one.name.as_deref().map(|name| {
-            shared
-                .catalog
-                .partitions(step.tenant(), name, step.creates())
-        });
-        found.push(match partitions {
-            Some(Answer::Now(known)) => Some(known),
-            Some(Answer::Later(answer)) => {
-                later.push_back((index, answer));
-                None
-            }
-            None => None,
-        });
-    }
-    // What is not known when the time is over stays unknown.
-    let _ = tokio::time::timeout(DESCRIBE_TIMEOUT, ask(later, &mut found)).await;
+    let mut found = vec![None; asked.len()];
+    let asking = ask(shared, step, asked, &mut found);
+    let in_time = tokio::time::timeout(DESCRIBE_TIMEOUT, asking).await.is_ok();
     let each = asked.iter().zip(found);
     each.map(|(one, found)| {
         let Some(name) = &one.name else {
             return MetadataStep::unknown_id(one.id);
         };
-        let outcome = found.unwrap_or(Err(Failure::Unknown)).map_err(|failure| {
+        // What was not come to may be known all the same.
+        let known = found.or_else(|| match partitions(shared, step, name) {
+            Answer::Now(known) if !in_time => Some(known),
+            _ => None,
+        });
+        let outcome = known.unwrap_or(Err(Failure::Unknown)).map_err(|failure| {
             refused(shared, step, name, &failure);
             let code = failure.metadata_code();
             failures.push(failure);
@@ -144,23 +132,42 @@ async fn describe_named(
     .collect()
 }
 
-type Later = (usize, BoxFuture<'static, Result<i32, Failure>>);
+type Partitions = Result<i32, Failure>;
 
-/// Waits for the answers, some at a time.
-async fn ask(mut later: VecDeque<Later>, found: &mut [Option<Result<i32, Failure>>]) {
+fn partitions(shared: &Shared, step: &MetadataStep, topic: &str) -> Answer<Partitions> {
+    let (tenant, catalog) = (step.tenant(), &shared.catalog);
+    catalog.partitions(tenant, topic, step.creates())
+}
+
+/// Asks for what is not known at once, for some topics at a time.
+async fn ask(
+    shared: &Shared,
+    step: &MetadataStep,
+    asked: &[Asked],
+    found: &mut [Option<Partitions>],
+) {
     let mut asking = JoinSet::new();
-    loop {
-        while asking.len() < ASKED_AT_ONCE_MAX
-            && let Some((index, answer)) = later.pop_front()
-        {
-            asking.spawn(async move { (index, answer.await) });
+    for (index, one) in asked.iter().enumerate() {
+        let Some(name) = &one.name else { continue };
+        match partitions(shared, step, name) {
+            Answer::Now(known) => found[index] = Some(known),
+            Answer::Later(answer) => {
+                asking.spawn(async move { (index, answer.await) });
+            }
         }
-        match asking.join_next().await {
-            Some(Ok((index, answer))) => found[index] = Some(answer),
-            // Our own code failed: the topic stays unknown.
-            Some(Err(_)) => {}
-            None => return,
+        if asking.len() >= ASKED_AT_ONCE_MAX {
+            hear(&mut asking, found).await;
         }
+    }
+    while !asking.is_empty() {
+        hear(&mut asking, found).await;
+    }
+}
+
+/// Takes the next answer. A topic stays unknown where our own code failed.
+async fn hear(asking: &mut JoinSet<(usize, Partitions)>, found: &mut [Option<Partitions>]) {
+    if let Some(Ok((index, answer))) = asking.join_next().await {
+        found[index] = Some(answer);
     }
 }
 

@@ -70,7 +70,7 @@ struct Lane<W> {
     key: Option<LaneKey>,
     segments: Segments<W>,
     /// The segment that may take more of a key, where the backend lingers.
-    growing: HashMap<GroupKey, u64>,
+    growing: HashMap<(GroupKey, Patience), u64>,
     in_flight: usize,
     linger: Duration,
     wake: Option<Instant>,
@@ -89,9 +89,32 @@ struct Segments<W> {
     deadlines: BTreeSet<(Instant, u64)>,
 }
 
+/// How long batches can wait for their write. Those that cannot for long share no write set with those that can: where
+/// writes are held up, the first deadline ends the waiting of all in a set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Patience {
+    Short,
+    Middling,
+    Long,
+}
+
+const SHORT_MAX: Duration = Duration::from_secs(4);
+const MIDDLING_MAX: Duration = Duration::from_secs(12);
+
+impl Patience {
+    fn of(deadline: Option<Instant>, now: Instant) -> Self {
+        match deadline.map(|deadline| deadline.saturating_duration_since(now)) {
+            Some(left) if left < SHORT_MAX => Self::Short,
+            Some(left) if left < MIDDLING_MAX => Self::Middling,
+            _ => Self::Long,
+        }
+    }
+}
+
 /// The content of one write set to be.
 #[derive(Debug)]
 struct Segment<W> {
+    patience: Patience,
     began: Instant,
     /// The earliest of its batches.
     deadline: Option<Instant>,
@@ -143,10 +166,14 @@ impl<W> Batcher<W> {
             ANY_SHARD
         };
         let id = self.lane(&entry.key, place);
-        let (bounds, lingers) = (self.bounds, !self.linger.is_none());
+        let (bounds, lingers, in_order) = (self.bounds, !self.linger.is_none(), self.by_partition);
         if let Some(lane) = self.lanes.get_mut(&id) {
             let segment = if lingers {
-                lane.growing(&entry, place, &bounds, now)
+                let patience = match in_order {
+                    true => Patience::Long,
+                    false => Patience::of(entry.deadline, now),
+                };
+                lane.growing(&entry, patience, place, &bounds, now)
             } else {
                 lane.last(entry.bytes(), now)
             };
@@ -301,8 +328,16 @@ impl<W> Lane<W> {
     }
 
     /// The segment whose open group takes this batch, or a new one; whatever cannot grow any more need not wait.
-    fn growing(&mut self, entry: &Entry<W>, place: u32, bounds: &Bounds, now: Instant) -> u64 {
-        if let Some(id) = self.growing.get(&entry.key).copied() {
+    fn growing(
+        &mut self,
+        entry: &Entry<W>,
+        patience: Patience,
+        place: u32,
+        bounds: &Bounds,
+        now: Instant,
+    ) -> u64 {
+        let key = (entry.key.clone(), patience);
+        if let Some(id) = self.growing.get(&key).copied() {
             let segment = self.segments.all.get(&id);
             if segment.is_some_and(|segment| segment.has_room(entry, place, bounds)) {
                 return id;
@@ -310,16 +345,19 @@ impl<W> Lane<W> {
             self.segments.change(id, |segment| segment.full = true);
         }
         let id = self.segments.begin(now);
-        self.growing.insert(entry.key.clone(), id);
+        self.segments
+            .change(id, |segment| segment.patience = patience);
+        self.growing.insert(key, id);
         id
     }
 
     fn remove(&mut self, id: u64) -> Option<Segment<W>> {
         let segment = self.segments.remove(id)?;
-        if let Some(first) = segment.groups.first()
-            && self.growing.get(&first.key) == Some(&id)
-        {
-            self.growing.remove(&first.key);
+        if let Some(first) = segment.groups.first() {
+            let key = (first.key.clone(), segment.patience);
+            if self.growing.get(&key) == Some(&id) {
+                self.growing.remove(&key);
+            }
         }
         Some(segment)
     }
@@ -407,6 +445,7 @@ impl<W> Segments<W> {
 impl<W> Segment<W> {
     fn new(began: Instant) -> Self {
         Self {
+            patience: Patience::Long,
             began,
             deadline: None,
             bytes: 0,

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::client::{CallError, Kind, Shard};
 use super::standing::{Ruling, Standing};
-use crate::backend::{DescribeError, Logstore, Permission, PutError};
+use crate::backend::{DescribeError, LoginOutcome, Logstore, Permission, PutError};
 use crate::tenant::LogstoreName;
 
 /// How long a refusal is answered from memory.
@@ -28,6 +28,8 @@ pub struct Account {
     key_grace: Duration,
     /// The age at which a list of shards is asked for anew.
     refresh: Duration,
+    /// The last judgement of a login, and when; held by the one who asks for it.
+    pub login: tokio::sync::Mutex<Option<(Instant, LoginOutcome)>>,
     state: Mutex<State>,
 }
 
@@ -104,6 +106,7 @@ impl Account {
         Self {
             key_grace,
             refresh,
+            login: tokio::sync::Mutex::default(),
             state: Mutex::new(State {
                 key: Standing::default(),
                 negative: None,

@@ -16,6 +16,8 @@ use crate::tenant::{LogstoreName, Tenant};
 
 /// A login waits no longer for the Log Service; then it is taken unproven.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a judgement of a key answers further logins.
+const LOGIN_LIFE: Duration = Duration::from_secs(1);
 
 impl Shared {
     pub(super) fn window(&self) -> TimeWindow {
@@ -114,10 +116,25 @@ impl Shared {
         let Some(account) = known.or_else(|| self.accounts.of(tenant, now)) else {
             return LoginOutcome::Unproven;
         };
-        let asked = timeout(LOGIN_TIMEOUT, self.client.get_project(tenant));
-        let Ok(answer) = asked.await else {
-            return LoginOutcome::Unproven;
-        };
+        let judging = timeout(LOGIN_TIMEOUT, self.judge(tenant, &account));
+        judging.await.unwrap_or(LoginOutcome::Unproven)
+    }
+
+    /// One asks, and all who come meanwhile get his answer.
+    async fn judge(&self, tenant: &Tenant, account: &Account) -> LoginOutcome {
+        let mut last = account.login.lock().await;
+        match *last {
+            Some((at, outcome)) if at.elapsed() < LOGIN_LIFE => outcome,
+            _ => {
+                let outcome = self.ask_for_project(tenant, account).await;
+                *last = Some((Instant::now(), outcome));
+                outcome
+            }
+        }
+    }
+
+    async fn ask_for_project(&self, tenant: &Tenant, account: &Account) -> LoginOutcome {
+        let answer = self.client.get_project(tenant).await;
         match self.heard(tenant, None, answer) {
             Ok(()) => {
                 account.accepted(Instant::now());

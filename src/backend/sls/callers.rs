@@ -25,6 +25,7 @@ struct Period {
 impl Callers {
     /// Whether this address may cause another call now, which then counts.
     pub fn admit(&self, address: IpAddr, now: Instant) -> bool {
+        let address = household(address);
         let mut periods = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if periods.len() >= ADDRESSES_MAX && !periods.contains_key(&address) {
             periods.retain(|_, period| now < period.began + PERIOD);
@@ -47,6 +48,18 @@ impl Callers {
     }
 }
 
+/// An IPv6 network of 64 bits is one household, which has all of its addresses.
+fn household(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let mut octets = address.octets();
+            octets[8..].fill(0);
+            IpAddr::from(octets)
+        }
+        address => address,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,5 +72,15 @@ mod tests {
         assert_eq!(admitted, 10);
         assert!(callers.admit(other, now));
         assert!(callers.admit(one, now + PERIOD));
+    }
+
+    #[test]
+    fn all_addresses_of_an_ipv6_network_are_one_caller() {
+        let (callers, now) = (Callers::default(), Instant::now());
+        let each = (0..50).map(|last| IpAddr::from([0x2001, 0xdb8, 0, 1, 0, 0, 0, last]));
+        let admitted = each.filter(|address| callers.admit(*address, now)).count();
+        assert_eq!(admitted, 10);
+        let other = IpAddr::from([0x2001, 0xdb8, 0, 2, 0, 0, 0, 1]);
+        assert!(callers.admit(other, now));
     }
 }

@@ -255,6 +255,25 @@ fn what_cannot_be_written_in_time_comes_back_unwritten() {
 }
 
 #[test]
+fn who_cannot_wait_for_long_takes_nobody_along() {
+    let linger = Duration::from_millis(5);
+    let (mut batcher, now) = (batcher(linger, false), Instant::now());
+    let within = |waiter, seconds| Entry {
+        deadline: Some(now + Duration::from_secs(seconds)),
+        ..entry(key("a", "s"), 0, b"x", waiter)
+    };
+    for (waiter, seconds) in [(1, 2), (2, 24), (3, 8), (4, 23), (5, 1)] {
+        batcher.add(within(waiter, seconds), now);
+    }
+    let mut sets = Vec::new();
+    while let Some(Taken::Write(ready)) = batcher.take(now + linger) {
+        batcher.done(ready.lane);
+        sets.push(ready.waiters);
+    }
+    assert_eq!(sets, [vec![1, 5], vec![2, 4], vec![3]]);
+}
+
+#[test]
 fn the_linger_grows_with_company_and_shrinks_without() {
     let (min, max) = (Duration::from_millis(5), Duration::from_millis(20));
     let profile = Profile {

@@ -18,6 +18,8 @@ use crate::tenant::Secret;
 
 /// Servers close at 60 s, it seems, since the official clients close at 55.
 const IDLE_MAX: Duration = Duration::from_secs(50);
+/// Connections to one project that are kept for later.
+const IDLE_PER_PROJECT_MAX: usize = 32;
 
 const USER_AGENT: &str = concat!("sluice/", env!("CARGO_PKG_VERSION"));
 
@@ -90,6 +92,7 @@ pub(super) fn http_client(
         .user_agent(USER_AGENT)
         .connect_timeout(settings.connect_timeout)
         .pool_idle_timeout(IDLE_MAX)
+        .pool_max_idle_per_host(IDLE_PER_PROJECT_MAX)
         .tcp_nodelay(true);
     let builder = match &settings.proxy {
         Some(proxy) => builder.proxy(reqwest::Proxy::all(proxy.url.expose())?),
