@@ -1,38 +1,42 @@
 //! The Produce path on one page: admit → decode → map → spread → write → settle → answer.
 //!
 //! [`Ingest::start`] is called in arrival order, once for each Produce request of a connection. It admits the batches of
-//! idempotent producers by their headers, decodes small batches at once and large ones on the pool, and hands the logs
-//! to the batcher. One task (`flush.rs`) takes what is due from there, makes write sets of it and gives them to the
-//! backend; their outcome settles the producers' state and completes the requests (`request.rs`).
+//! idempotent producers by their headers, has small batches decoded at once and large ones on the pool (`encoding.rs`),
+//! and hands the logs to the batcher, under the one lock of `state.rs`. One task (`flush.rs`) takes what is due from
+//! there, makes write sets of it and gives them to the backend; their outcome settles the producers' state and completes
+//! the requests (`request.rs`).
 //!
 //! Nothing here knows a socket: a client's leaving changes nothing for a request that has started.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Notify;
 
-use crate::backend::{Answer, Backend, BoxFuture, Mark, Profile};
+use crate::backend::{Answer, Backend, BoxFuture, Profile};
 use crate::catalog::{Catalog, Spread, Target};
 use crate::failure::{Failure, NetworkError};
-use crate::idempotence::{Admission, Gaps, Outcome, Producers, Temporary, Ticket, Verdict};
-use crate::logs::{BatchContext, Envelope, LogGroup, Mapping, Piece, SourceRule, TopicRule};
+use crate::idempotence::{Admission, Gaps, Producers};
+use crate::logs::{Mapping, SourceRule};
 use crate::memory::{Budget, Charge};
 use crate::records;
 use crate::refusals::Refusals;
 use crate::session::ProduceStep;
-use crate::spread::{Batcher, Entry, GroupKey};
-use crate::tenant::{self, Route};
+use crate::spread::Batcher;
 
+use encoding::Encoded;
 use pool::{Pool, Worker};
 use request::{Delivery, Request, Role};
+use state::{Prepared, State, Told};
 use unfinished::Unfinished;
 
+mod encoding;
 mod flush;
 mod pool;
 mod request;
+mod state;
 mod unfinished;
 
 pub use request::{Done, InFlight};
@@ -84,79 +88,6 @@ struct Inner {
     refusals: Arc<Refusals>,
     /// Deliveries that have not ended.
     under_way: AtomicUsize,
-}
-
-/// What must change together: a batch's admission, its turn and its place in the batcher.
-struct State {
-    producers: Producers,
-    batcher: Batcher<Delivery>,
-    /// Decoded batches of idempotent producers that wait for their turn.
-    prepared: HashMap<Ticket, Prepared>,
-    /// Who is told when a ticket is settled.
-    waiting: HashMap<Ticket, Vec<Delivery>>,
-    /// The request behind each ticket that has no verdict yet: its answer may come before its outcome.
-    owners: HashMap<Ticket, (Arc<Request>, usize)>,
-    /// Why batches failed whose verdict waits for earlier ones.
-    failures: HashMap<Ticket, Failure>,
-    /// Batches of idempotent producers of which a part is stored.
-    unfinished: Unfinished,
-}
-
-/// An answer that can be given, once the lock is released.
-enum Told {
-    /// The delivery has ended.
-    Ended(Delivery, Result<(), Failure>),
-    /// Its answer is known though its write goes on.
-    Early(Arc<Request>, usize, Result<(), Failure>),
-}
-
-/// A decoded batch on its way to the batcher.
-struct Prepared {
-    target: Target,
-    encoded: Encoded,
-    delivery: Delivery,
-}
-
-/// One batch's logs: what may share a group, and what is one already.
-#[derive(Default)]
-struct Encoded {
-    pieces: Vec<Piece>,
-    groups: Vec<LogGroup>,
-}
-
-impl Encoded {
-    /// Bytes that wait: logs as they are, complete groups as they are compressed.
-    fn bytes(&self) -> u64 {
-        let pieces = self.pieces.iter().map(|piece| piece.logs.len());
-        let groups = self.groups.iter().map(|group| group.body.len());
-        pieces.chain(groups).sum::<usize>() as u64
-    }
-
-    /// Leaves out the groups and pieces that lie in the first so many logs, which are stored; gives the logs left out. A
-    /// piece of which a part is stored stays: twice is better than not.
-    fn skip(&mut self, stored_logs: u32) -> u32 {
-        let mut left = stored_logs;
-        let mut skipped = 0;
-        let mut is_stored = |log_count: u32| {
-            let stored = log_count <= left;
-            left = if stored { left - log_count } else { 0 };
-            skipped += if stored { log_count } else { 0 };
-            stored
-        };
-        self.groups.retain(|group| !is_stored(group.log_count));
-        self.pieces.retain(|piece| !is_stored(piece.log_count));
-        skipped
-    }
-}
-
-impl Told {
-    /// Not to be called under the lock.
-    fn announce(self) {
-        match self {
-            Self::Ended(delivery, result) => delivery.answer(result),
-            Self::Early(request, index, result) => request.answer(index, result),
-        }
-    }
 }
 
 impl Ingest {
@@ -273,7 +204,9 @@ impl Ingest {
         let written = match admission {
             Admission::Write(ticket) => {
                 state.owners.insert(ticket, (Arc::clone(request), index));
-                Some(Role::Owner(ticket))
+                let mut delivery = Delivery::new(inner, request, index, Role::Owner(ticket));
+                delivery.resume(state.unfinished.find(&delivery));
+                Some(delivery)
             }
             Admission::Wait(ticket) => {
                 let joined = joined();
@@ -296,7 +229,7 @@ impl Ingest {
         }
         drop(state);
         told.into_iter().for_each(Told::announce);
-        written.map(|role| Delivery::new(inner, request, index, role))
+        written
     }
 
     fn deliver_later(
@@ -347,108 +280,6 @@ impl Ingest {
 impl Inner {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Records → logs → pieces, and groups where a piece is large enough to be one.
-    fn encode(
-        &self,
-        worker: &mut Worker,
-        limits: &records::Limits,
-        target: &Target,
-        delivery: &Delivery,
-    ) -> Result<Encoded, Failure> {
-        let request = delivery.request();
-        let context = self.context(request, &target.route);
-        let Worker {
-            decoder,
-            encoder,
-            closer,
-        } = worker;
-        encoder.reset();
-        let mut record = 0;
-        decoder.decode(&delivery.records(), request.version(), limits, |each| {
-            encoder
-                .push(&context, &each)
-                .map_err(|error| Failure::Log { record, error })?;
-            record += 1;
-            Ok::<(), Failure>(())
-        })?;
-        let mut encoded = Encoded::default();
-        let (source, topic) = (self.source_of(request), self.topic_of(delivery));
-        let envelope = self.envelope(&source, &topic);
-        let pieces = encoder.finish();
-        let count = pieces.len();
-        for (index, piece) in pieces.into_iter().enumerate() {
-            // Only the last may share a group, or its batch would lose its order.
-            if index + 1 < count || piece.logs.len() >= ALONE_BYTES_MIN {
-                encoded.groups.push(closer.close(vec![piece], &envelope));
-                encoder.recycle(closer.take_buffer());
-            } else {
-                encoded.pieces.push(piece);
-            }
-        }
-        Ok(encoded)
-    }
-
-    fn context<'c>(&'c self, request: &'c Request, route: &Route) -> BatchContext<'c> {
-        BatchContext {
-            mapping: &self.config.mapping,
-            window: self.profile.window,
-            bounds: self.profile.bounds,
-            now_ms: request.arrived_ms(),
-            json_topic: route.json,
-            client_ip: (self.source == SourceRule::Field).then(|| &**request.source()),
-        }
-    }
-
-    /// The index of the record that became this log, counted from what was written in the last try.
-    fn record_of(&self, worker: &mut Worker, delivery: &Delivery, log: u32) -> Option<usize> {
-        let request = delivery.request();
-        let route = tenant::route(delivery.topic()).ok()?;
-        let context = self.context(request, &route);
-        let wanted = delivery.stored_before.saturating_add(log);
-        let (limits, version) = (&self.config.records, request.version());
-        let Worker {
-            decoder, encoder, ..
-        } = worker;
-        encoder.reset();
-        let (mut record, mut found) = (0, None);
-        let decoded = decoder.decode(&delivery.records(), version, limits, |each| {
-            encoder
-                .push(&context, &each)
-                .map_err(|error| Failure::Log { record, error })?;
-            if found.is_none() && encoder.log_count() > wanted {
-                found = Some(record);
-            }
-            record += 1;
-            Ok::<(), Failure>(())
-        });
-        encoder.reset();
-        decoded.ok().and(found)
-    }
-
-    /// What stands in `__source__` of a batch's groups.
-    fn source_of(&self, request: &Request) -> Arc<str> {
-        match self.source {
-            SourceRule::Group => Arc::clone(request.source()),
-            SourceRule::Field => Arc::clone(&self.nothing),
-        }
-    }
-
-    /// What stands in `__topic__` of a batch's groups.
-    fn topic_of(&self, delivery: &Delivery) -> Arc<str> {
-        match self.config.mapping.topic {
-            TopicRule::Drop => Arc::clone(&self.nothing),
-            TopicRule::Kafka => delivery.topic().into(),
-        }
-    }
-
-    fn envelope<'e>(&'e self, source: &'e str, topic: &'e str) -> Envelope<'e> {
-        Envelope {
-            topic,
-            source,
-            tags: &self.config.mapping.tags,
-        }
     }
 
     /// A batch is decoded: it goes to the batcher when its turn has come, or ends here.
@@ -516,140 +347,8 @@ impl Drop for Inner {
     }
 }
 
-impl State {
-    /// Puts a batch into the batcher. What was given up meanwhile, or holds no log, comes back with its result.
-    fn submit(
-        &mut self,
-        inner: &Inner,
-        prepared: Prepared,
-        mark: Option<(Vec<u8>, Vec<u8>)>,
-    ) -> Option<(Delivery, Result<(), Failure>)> {
-        let Prepared {
-            target,
-            mut encoded,
-            mut delivery,
-        } = prepared;
-        if let Role::Owner(_) = delivery.role() {
-            delivery.stored_before = encoded.skip(self.unfinished.stored_logs(&delivery));
-        }
-        if encoded.pieces.is_empty() && encoded.groups.is_empty() {
-            return Some((delivery, Ok(())));
-        }
-        let project = &delivery.request().tenant().project;
-        let Some(charge) = inner.waiting.try_reserve(Some(project), encoded.bytes()) else {
-            let failure = Failure::NotStored("too much waits for the Log Service");
-            return Some((delivery, Err(failure)));
-        };
-        delivery.hold(charge);
-        if !delivery.submit() {
-            return Some((
-                delivery,
-                Err(Failure::NotStored("given up before it was written")),
-            ));
-        }
-        let request = delivery.request();
-        let (source, topic) = (inner.source_of(request), inner.topic_of(&delivery));
-        let tenant = Arc::clone(request.tenant());
-        let mark = mark.map(|(key, value)| Mark {
-            project: tenant.project.clone(),
-            key,
-            value,
-        });
-        let entry = Entry {
-            key: GroupKey {
-                tenant,
-                logstore: target.route.logstore,
-                source,
-                topic,
-            },
-            shards: target.logstore.shards,
-            partition: delivery.partition(),
-            pieces: encoded.pieces,
-            groups: encoded.groups,
-            mark,
-            deadline: Some(request.give_up_at()),
-            waiter: delivery,
-        };
-        self.batcher.add(entry, Instant::now());
-        None
-    }
-
-    /// Records the outcome of a ticket's batch; `told` gets everybody who can be answered now.
-    fn settle(
-        &mut self,
-        ticket: Ticket,
-        delivery: Delivery,
-        result: &Result<(), Failure>,
-        told: &mut Vec<Told>,
-    ) {
-        let outcome = outcome(result);
-        if self.owners.contains_key(&ticket) {
-            self.waiting.entry(ticket).or_default().push(delivery);
-        } else {
-            // It was answered before, with the failure in front of it.
-            told.push(Told::Ended(delivery, result.clone()));
-        }
-        if let (Err(failure), true) = (result, self.waiting.contains_key(&ticket)) {
-            self.failures.insert(ticket, failure.clone());
-        }
-        for (ticket, verdict) in self.producers.settle(ticket, outcome) {
-            self.tell(ticket, verdict, told);
-        }
-    }
-
-    /// A ticket's verdict goes to all who wait for it.
-    fn tell(&mut self, ticket: Ticket, verdict: Verdict, told: &mut Vec<Told>) {
-        let own = self.failures.remove(&ticket);
-        let result = match (verdict, own) {
-            (Verdict::Stored, _) => Ok(()),
-            (Verdict::Refused(refusal), _) => Err(Failure::Sequence(refusal)),
-            (Verdict::Own, Some(own)) => Err(own),
-            (Verdict::Failed(failure), Some(own))
-                if outcome(&Err(own.clone())) == Outcome::Failed(failure) =>
-            {
-                Err(own)
-            }
-            (Verdict::Own, None) => Err(Failure::NotStored("its first try was refused")),
-            (Verdict::Failed(Temporary::NotStored(why)), _) => Err(Failure::NotStored(why)),
-            (Verdict::Failed(Temporary::Uncertain(why)), _) => Err(Failure::Uncertain(why)),
-        };
-        if let Some((request, index)) = self.owners.remove(&ticket) {
-            told.push(Told::Early(request, index, result.clone()));
-        }
-        let waiting = self.waiting.remove(&ticket).unwrap_or_default();
-        // A batch that waited for its turn behind a failed one goes with it.
-        let unsent = self.prepared.remove(&ticket);
-        let deliveries = waiting
-            .into_iter()
-            .chain(unsent.map(|prepared| prepared.delivery));
-        told.extend(deliveries.map(|delivery| Told::Ended(delivery, result.clone())));
-    }
-}
-
 fn is_too_large(encoded: &Result<Encoded, Failure>) -> bool {
     matches!(encoded, Err(Failure::Records(error)) if error.refusal() == records::Refusal::TooLarge)
-}
-
-fn outcome(result: &Result<(), Failure>) -> Outcome {
-    match result {
-        Ok(()) => Outcome::Stored,
-        Err(Failure::NotStored(why)) => Outcome::Failed(Temporary::NotStored(why)),
-        Err(Failure::Unknown) => {
-            Outcome::Failed(Temporary::NotStored("the Log Service cannot tell now"))
-        }
-        // Clients retry these, so they are no end to the sequence.
-        Err(Failure::NoLogstore | Failure::BadPartition(_)) => {
-            Outcome::Failed(Temporary::NotStored("an earlier batch had nowhere to go"))
-        }
-        Err(Failure::Throttled { why, .. } | Failure::Unreachable(why)) => {
-            Outcome::Failed(Temporary::NotStored(why))
-        }
-        Err(Failure::KeyHeld) => {
-            Outcome::Failed(Temporary::NotStored("the access key is refused for a time"))
-        }
-        Err(Failure::Uncertain(why)) => Outcome::Failed(Temporary::Uncertain(why)),
-        Err(_) => Outcome::Refused,
-    }
 }
 
 /// Milliseconds since the epoch.

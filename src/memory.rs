@@ -1,5 +1,4 @@
-//! The memory that Produce requests hold: reserved before a frame's body is read, released when its logs are stored or
-//! refused.
+//! The memory that requests hold: reserved before a body is read, released when its logs are stored or refused.
 //!
 //! First come, first served; but a project that holds its share waits without blocking others. Whoever holds a charge
 //! never waits for another one, so all charges end and nobody waits for ever.
@@ -179,6 +178,19 @@ impl State {
     }
 }
 
+impl Charge {
+    /// Gives back what is over so many bytes.
+    pub fn shrink(&mut self, bytes: u64) {
+        let over = self.bytes.saturating_sub(bytes);
+        self.bytes -= over;
+        drop(Self {
+            budget: self.budget.clone(),
+            project: self.project.clone(),
+            bytes: over,
+        });
+    }
+}
+
 impl Drop for Charge {
     fn drop(&mut self) {
         if self.bytes == 0 {
@@ -299,6 +311,19 @@ mod tests {
         assert!(poll(next.as_mut()).is_ready());
         let granted_unseen = budget.reserve(None, 5);
         drop(granted_unseen);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn what_a_charge_gives_back_is_given_to_who_waits() {
+        let budget = Budget::new(10);
+        let mut held = budget.try_reserve(None, 10).expect("free");
+        let mut next = pin!(budget.reserve(None, 4));
+        held.shrink(12);
+        assert!(poll(next.as_mut()).is_pending());
+        held.shrink(6);
+        assert!(poll(next.as_mut()).is_ready());
+        drop(held);
         assert_eq!(budget.used(), 0);
     }
 

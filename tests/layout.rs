@@ -19,7 +19,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("backend", &["signature", "logs", "refusals", "tenant"]),
     (
         "api",
-        &["backend", "logs", "refusals", "signature", "tenant"],
+        &[
+            "backend",
+            "logs",
+            "memory",
+            "refusals",
+            "signature",
+            "tenant",
+        ],
     ),
     ("spread", &["backend", "logs", "tenant"]),
     (

@@ -9,7 +9,7 @@ use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use serde::Serialize;
 
 use super::error::Error;
-use super::memory::Share;
+use crate::memory::Charge;
 
 pub type Answer = Response<Full<Bytes>>;
 
@@ -22,7 +22,7 @@ const LOG_TIME: HeaderName = HeaderName::from_static("x-log-time");
 /// Bytes that stay spoken for until they are sent.
 struct Held {
     bytes: Vec<u8>,
-    _share: Share,
+    _share: Charge,
 }
 
 impl AsRef<[u8]> for Held {
@@ -43,8 +43,8 @@ pub fn json(value: &impl Serialize) -> Answer {
 }
 
 /// A protobuf body that keeps its share of the memory until it is sent.
-pub fn protobuf(bytes: Vec<u8>, mut share: Share) -> Answer {
-    share.shrink(bytes.len());
+pub fn protobuf(bytes: Vec<u8>, mut share: Charge) -> Answer {
+    share.shrink(bytes.len() as u64);
     let held = Held {
         bytes,
         _share: share,

@@ -46,7 +46,7 @@ pub const BODY_BYTES_MAX: u64 = 10 << 20;
 pub const JSON_BYTES_MAX: u64 = 64 << 10;
 
 /// Bodies, decompressed groups and answers of all requests under way.
-pub const IN_FLIGHT_BYTES_MAX: usize = 128 << 20;
+pub const IN_FLIGHT_BYTES_MAX: u64 = 128 << 20;
 /// Threads that read the store, decompress and compress.
 pub const WORKERS_MAX: usize = 4;
 /// A group of so many bytes is checked where it arrives: handing it over would cost more.

@@ -12,7 +12,7 @@ use tokio::time::{Instant, interval, sleep_until};
 use super::pool::Worker;
 use super::request::Delivery;
 use super::{EXPIRE_INTERVAL, INLINE_BYTES_MAX, Inner};
-use crate::backend::{Placed, PutError, SetError, Unstorable, WriteSet};
+use crate::backend::{BoxFuture, Placed, PutError, SetError, Unstorable, WriteSet};
 use crate::failure::Failure;
 use crate::spread::{Content, LaneId, Ready, ReadyGroup, Taken};
 
@@ -24,7 +24,7 @@ struct Written {
 
 /// Runs until the [`Inner`] it serves is gone and its last writes are settled.
 pub async fn run(inner: Weak<Inner>, work: Arc<Notify>) {
-    let mut writes: JoinSet<Written> = JoinSet::new();
+    let mut writes: JoinSet<Option<Written>> = JoinSet::new();
     let mut expiry = interval(EXPIRE_INTERVAL);
     loop {
         let due = match inner.upgrade() {
@@ -44,7 +44,7 @@ pub async fn run(inner: Weak<Inner>, work: Arc<Notify>) {
 }
 
 /// Starts as many writes as may be in flight; gives the time at which more will be due.
-async fn flush(inner: &Arc<Inner>, writes: &mut JoinSet<Written>) -> Option<Instant> {
+async fn flush(inner: &Arc<Inner>, writes: &mut JoinSet<Option<Written>>) -> Option<Instant> {
     loop {
         let now = Instant::now();
         let (taken, next) = {
@@ -63,22 +63,40 @@ async fn flush(inner: &Arc<Inner>, writes: &mut JoinSet<Written>) -> Option<Inst
     }
 }
 
-async fn write(inner: &Arc<Inner>, ready: Ready<Delivery>, writes: &mut JoinSet<Written>) {
-    let lane = ready.lane;
-    // Where our own code failed, nothing is written and the dropped deliveries say so.
-    let Some((set, waiters)) = close(inner, ready).await else {
-        return inner.lock().batcher.done(lane);
-    };
-    let put = inner.backend.put(set);
+/// Where all share one lane, sets are handed over in the order in which their batches came. Where lanes are many, none
+/// waits for another one's groups to be compressed.
+async fn write(inner: &Arc<Inner>, ready: Ready<Delivery>, writes: &mut JoinSet<Option<Written>>) {
     let done = LaneDone {
         inner: Arc::downgrade(inner),
-        lane,
+        lane: ready.lane,
     };
-    writes.spawn(async move {
-        let outcome = put.await;
-        drop(done);
-        Written { outcome, waiters }
-    });
+    if inner.profile.linger.is_none() {
+        let put = begin(inner, ready).await;
+        writes.spawn(end(put, done));
+    } else {
+        let inner = Arc::clone(inner);
+        writes.spawn(async move {
+            let put = begin(&inner, ready).await;
+            drop(inner);
+            end(put, done).await
+        });
+    }
+}
+
+/// A write that has begun, and whom it concerns.
+type Begun = (BoxFuture<'static, Result<(), SetError>>, Vec<Delivery>);
+
+/// `None`: our own code failed, so that nothing is written, and the dropped deliveries say so.
+async fn begin(inner: &Arc<Inner>, ready: Ready<Delivery>) -> Option<Begun> {
+    let (set, waiters) = close(inner, ready).await?;
+    Some((inner.backend.put(set), waiters))
+}
+
+async fn end(begun: Option<Begun>, done: LaneDone) -> Option<Written> {
+    let (put, waiters) = begun?;
+    let outcome = put.await;
+    drop(done);
+    Some(Written { outcome, waiters })
 }
 
 fn expire(inner: &Weak<Inner>) {
@@ -157,9 +175,9 @@ impl Drop for LaneDone {
     }
 }
 
-fn settle(inner: &Weak<Inner>, written: Result<Written, tokio::task::JoinError>) {
+fn settle(inner: &Weak<Inner>, written: Result<Option<Written>, tokio::task::JoinError>) {
     // A write that panicked dropped its deliveries, which ended as perhaps stored.
-    let (Some(inner), Ok(Written { outcome, waiters })) = (inner.upgrade(), written) else {
+    let (Some(inner), Ok(Some(Written { outcome, waiters }))) = (inner.upgrade(), written) else {
         return;
     };
     let each = match outcome {

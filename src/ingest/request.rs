@@ -12,6 +12,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 use tracing::info;
 
+use super::unfinished::Begun;
 use super::{GIVE_UP_MARGIN, Inner, now_ms};
 use crate::failure::{Failure, KeyState, NetworkError};
 use crate::idempotence::Ticket;
@@ -28,11 +29,19 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(30);
 /// A Produce request and what became of each of its partitions.
 pub struct Request {
     step: ProduceStep,
-    source: Arc<str>,
-    arrived_ms: i64,
+    arrival: Arrival,
     deadline: Instant,
     network_error: NetworkError,
     state: Mutex<Progress>,
+}
+
+/// When and whence records came, as their logs show it.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// Milliseconds since the epoch.
+    pub at_ms: i64,
+    /// The client's address.
+    pub source: Arc<str>,
 }
 
 struct Progress {
@@ -76,10 +85,12 @@ impl Request {
         };
         Arc::new(Self {
             deadline: Instant::now() + timeout.clamp(TIMEOUT_MIN, TIMEOUT_MAX) * 4 / 5,
-            arrived_ms: now_ms(),
+            arrival: Arrival {
+                at_ms: now_ms(),
+                source,
+            },
             network_error,
             step,
-            source,
             state: Mutex::new(state),
         })
     }
@@ -121,14 +132,9 @@ impl Request {
         (self.deadline - GIVE_UP_MARGIN).into_std()
     }
 
-    /// Milliseconds since the epoch.
-    pub fn arrived_ms(&self) -> i64 {
-        self.arrived_ms
-    }
-
     /// The client's address, as logs show it.
     pub fn source(&self) -> &Arc<str> {
-        &self.source
+        &self.arrival.source
     }
 
     fn lock(&self) -> MutexGuard<'_, Progress> {
@@ -228,7 +234,9 @@ pub struct Delivery {
     role: Role,
     /// For the logs that wait for the Log Service.
     waiting: Option<Charge>,
-    /// Logs from the start that an earlier try has stored.
+    /// What an earlier try has stored, of which this one is the repeat.
+    begun: Option<Begun>,
+    /// Logs from the start that are left out, since they are stored.
     pub stored_before: u32,
     ended: bool,
 }
@@ -242,6 +250,7 @@ impl Delivery {
             index,
             role,
             waiting: None,
+            begun: None,
             stored_before: 0,
             ended: false,
         }
@@ -266,6 +275,22 @@ impl Delivery {
 
     pub fn records(&self) -> Bytes {
         self.request.records(self.index)
+    }
+
+    /// It is to be encoded as of the try that has stored so much.
+    pub fn resume(&mut self, begun: Option<Begun>) {
+        self.begun = begun;
+    }
+
+    /// Logs from the start that an earlier try has stored.
+    pub fn stored_logs(&self) -> u32 {
+        self.begun.as_ref().map_or(0, |begun| begun.stored_logs)
+    }
+
+    /// As the logs show it: that of the first try.
+    pub fn arrival(&self) -> &Arrival {
+        let first = self.begun.as_ref().map(|begun| &begun.arrival);
+        first.unwrap_or(&self.request.arrival)
     }
 
     /// Keeps the charge of its logs until it ends.
@@ -299,7 +324,7 @@ impl Delivery {
         let now = std::time::Instant::now();
         if let Some(unlogged) = self.inner.refusals.count(failure.label(), now) {
             info!(
-                peer = %self.request.source,
+                peer = %self.request.source(),
                 project = %self.request.tenant().project,
                 client = self.request.step.client_id(),
                 topic = %shown(self.topic()),

@@ -1,12 +1,13 @@
 //! Batches of which a part is stored: their repeats write only the rest.
 //!
 //! A backend that cannot store a set whole or not at all may store the first groups of a batch and then fail. An idempotent
-//! producer sends that batch again, the same to the byte, and it becomes the same logs in the same order.
+//! producer sends that batch again, the same to the byte, and it becomes the same logs in the same order: it is encoded as
+//! of its first try, for a log's length, and so into how many a value is cut, depends on arrival and address as well.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::request::Delivery;
+use super::request::{Arrival, Delivery};
 use crate::records;
 use crate::tenant::ProjectName;
 
@@ -29,22 +30,37 @@ struct Batch {
     checksum: u32,
 }
 
+/// What is known of one.
+#[derive(Clone, Debug)]
+pub struct Begun {
+    /// Logs from its start that are stored.
+    pub stored_logs: u32,
+    /// Of its first try.
+    pub arrival: Arrival,
+}
+
 #[derive(Debug, Default)]
 pub struct Unfinished {
-    /// Logs from the start of the batch that are stored.
-    stored: HashMap<Batch, u32>,
+    begun: HashMap<Batch, Begun>,
     added: VecDeque<Batch>,
 }
 
 impl Unfinished {
-    /// Logs from the start of this batch that need not be written.
-    pub fn stored_logs(&self, delivery: &Delivery) -> u32 {
-        if self.stored.is_empty() {
-            return 0;
+    /// What an earlier try has stored of this batch.
+    pub fn find(&self, delivery: &Delivery) -> Option<Begun> {
+        if self.begun.is_empty() {
+            return None;
         }
-        batch(delivery)
-            .and_then(|batch| self.stored.get(&batch).copied())
-            .unwrap_or(0)
+        self.begun.get(&batch(delivery)?).cloned()
+    }
+
+    /// All of this batch is stored.
+    pub fn forget(&mut self, delivery: &Delivery) {
+        if let Some(batch) = batch(delivery)
+            && self.begun.remove(&batch).is_some()
+        {
+            self.added.retain(|added| *added != batch);
+        }
     }
 
     /// A try stored so many logs more, and then failed.
@@ -52,20 +68,24 @@ impl Unfinished {
         let Some(batch) = batch(delivery).filter(|_| stored_logs > 0) else {
             return;
         };
-        // Counted from where this try began: it may have been divided otherwise than the one before, since a log whose time
-        // left the window meanwhile is longer.
+        // What this try left out is stored too.
         let stored_logs = delivery.stored_before.saturating_add(stored_logs);
-        match self.stored.get_mut(&batch) {
-            Some(stored) => *stored = (*stored).max(stored_logs),
+        match self.begun.get_mut(&batch) {
+            Some(begun) => begun.stored_logs = begun.stored_logs.max(stored_logs),
             None => {
-                self.stored.insert(batch.clone(), stored_logs);
+                let arrival = delivery.arrival().clone();
+                let begun = Begun {
+                    stored_logs,
+                    arrival,
+                };
+                self.begun.insert(batch.clone(), begun);
                 self.added.push_back(batch);
             }
         }
         if self.added.len() > BATCHES_MAX
             && let Some(oldest) = self.added.pop_front()
         {
-            self.stored.remove(&oldest);
+            self.begun.remove(&oldest);
         }
     }
 }

@@ -5,7 +5,7 @@
 //! own bound on writes at once, so that one that is slow holds up no other. Inside a lane what came first leaves first,
 //! unless something behind it is full: what cannot leave yet goes on collecting company.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -68,13 +68,25 @@ impl Hash for LaneKey {
 #[derive(Debug)]
 struct Lane<W> {
     key: Option<LaneKey>,
-    segments: BTreeMap<u64, Segment<W>>,
-    segments_made: u64,
+    segments: Segments<W>,
     /// The segment that may take more of a key, where the backend lingers.
     growing: HashMap<GroupKey, u64>,
     in_flight: usize,
     linger: Duration,
     wake: Option<Instant>,
+}
+
+/// A lane's segments by their age, and what is asked of them all without looking at each: a Logstore that takes nothing
+/// may have tens of thousands.
+#[derive(Debug)]
+struct Segments<W> {
+    all: HashMap<u64, Segment<W>>,
+    made: u64,
+    /// Those that wait for no company, oldest first.
+    full: BTreeSet<u64>,
+    /// The others.
+    open: BTreeSet<u64>,
+    deadlines: BTreeSet<(Instant, u64)>,
 }
 
 /// The content of one write set to be.
@@ -138,7 +150,8 @@ impl<W> Batcher<W> {
             } else {
                 lane.last(entry.bytes(), now)
             };
-            segment.take(entry, place, &bounds);
+            let take = |segment: &mut Segment<W>| segment.take(entry, place, &bounds);
+            lane.segments.change(segment, take);
         }
         self.schedule(id);
     }
@@ -173,7 +186,7 @@ impl<W> Batcher<W> {
 
     fn take_from(&mut self, id: LaneId, now: Instant) -> Option<Taken<W>> {
         let lane = self.lanes.get_mut(&id)?;
-        if let Some(overdue) = lane.find(|segment| segment.is_overdue(now)) {
+        if let Some(overdue) = lane.segments.overdue(now) {
             return lane
                 .remove(overdue)
                 .map(|segment| Taken::Overdue(segment.waiters));
@@ -182,7 +195,7 @@ impl<W> Batcher<W> {
             return None;
         }
         let linger = lane.linger;
-        let due = lane.find(|segment| segment.due(linger) <= now)?;
+        let due = lane.segments.due(linger, now)?;
         let segment = lane.remove(due)?;
         lane.in_flight += 1;
         lane.linger = self.paces.next(linger, segment.waiters.len());
@@ -239,8 +252,7 @@ impl<W> Batcher<W> {
                 self.paces.recall(&key.tenant.project, &key.logstore)
             }),
             key,
-            segments: BTreeMap::new(),
-            segments_made: 0,
+            segments: Segments::new(),
             growing: HashMap::new(),
             in_flight: 0,
             wake: None,
@@ -261,7 +273,7 @@ impl<W> Batcher<W> {
             self.wakes.extend(wake.map(|wake| (wake, id)));
             lane.wake = wake;
         }
-        if !lane.segments.is_empty() || lane.in_flight > 0 {
+        if !lane.segments.all.is_empty() || lane.in_flight > 0 {
             return;
         }
         if let Some(Lane {
@@ -278,60 +290,32 @@ impl<W> Batcher<W> {
 }
 
 impl<W> Lane<W> {
-    /// The last segment, if it has room.
-    fn last(&mut self, bytes: usize, now: Instant) -> &mut Segment<W> {
-        let last = self.segments.last_key_value();
+    /// The last segment, if it has room; else a new one.
+    fn last(&mut self, bytes: usize, now: Instant) -> u64 {
+        let last = self.segments.last();
         let fits = last.filter(|(_, last)| last.bytes + bytes <= WRITE_SET_BYTES_MAX);
-        let id = match fits {
-            Some((id, _)) => *id,
-            None => self.begin(now),
-        };
-        self.segments
-            .get_mut(&id)
-            .expect("found or begun just above")
+        match fits {
+            Some((id, _)) => id,
+            None => self.segments.begin(now),
+        }
     }
 
     /// The segment whose open group takes this batch, or a new one; whatever cannot grow any more need not wait.
-    fn growing(
-        &mut self,
-        entry: &Entry<W>,
-        place: u32,
-        bounds: &Bounds,
-        now: Instant,
-    ) -> &mut Segment<W> {
-        let found = self.growing.get(&entry.key).copied();
-        let fits = found
-            .and_then(|id| self.segments.get(&id))
-            .is_some_and(|segment| segment.has_room(entry, place, bounds));
-        let id = match found {
-            Some(id) if fits => id,
-            _ => {
-                if let Some(segment) = found.and_then(|id| self.segments.get_mut(&id)) {
-                    segment.full = true;
-                }
-                let id = self.begin(now);
-                self.growing.insert(entry.key.clone(), id);
-                id
+    fn growing(&mut self, entry: &Entry<W>, place: u32, bounds: &Bounds, now: Instant) -> u64 {
+        if let Some(id) = self.growing.get(&entry.key).copied() {
+            let segment = self.segments.all.get(&id);
+            if segment.is_some_and(|segment| segment.has_room(entry, place, bounds)) {
+                return id;
             }
-        };
-        self.segments
-            .get_mut(&id)
-            .expect("found or begun just above")
-    }
-
-    fn begin(&mut self, now: Instant) -> u64 {
-        self.segments_made += 1;
-        self.segments.insert(self.segments_made, Segment::new(now));
-        self.segments_made
-    }
-
-    fn find(&self, wanted: impl Fn(&Segment<W>) -> bool) -> Option<u64> {
-        let mut found = self.segments.iter().filter(|(_, segment)| wanted(segment));
-        found.next().map(|(id, _)| *id)
+            self.segments.change(id, |segment| segment.full = true);
+        }
+        let id = self.segments.begin(now);
+        self.growing.insert(entry.key.clone(), id);
+        id
     }
 
     fn remove(&mut self, id: u64) -> Option<Segment<W>> {
-        let segment = self.segments.remove(&id)?;
+        let segment = self.segments.remove(id)?;
         if let Some(first) = segment.groups.first()
             && self.growing.get(&first.key) == Some(&id)
         {
@@ -342,13 +326,81 @@ impl<W> Lane<W> {
 
     /// Without room for a write only a deadline is worth waking for.
     fn next_wake(&self, has_room: bool) -> Option<Instant> {
-        let segments = self.segments.values();
-        segments
-            .flat_map(|segment| {
-                let due = has_room.then(|| segment.due(self.linger));
-                due.into_iter().chain(segment.deadline)
-            })
-            .min()
+        let due = self.segments.next_due(self.linger).filter(|_| has_room);
+        let deadline = self.segments.deadlines.first().map(|(at, _)| *at);
+        due.into_iter().chain(deadline).min()
+    }
+}
+
+impl<W> Segments<W> {
+    fn new() -> Self {
+        Self {
+            all: HashMap::new(),
+            made: 0,
+            full: BTreeSet::new(),
+            open: BTreeSet::new(),
+            deadlines: BTreeSet::new(),
+        }
+    }
+
+    fn begin(&mut self, now: Instant) -> u64 {
+        self.made += 1;
+        self.all.insert(self.made, Segment::new(now));
+        self.open.insert(self.made);
+        self.made
+    }
+
+    fn last(&self) -> Option<(u64, &Segment<W>)> {
+        let last = self.all.get(&self.made)?;
+        Some((self.made, last))
+    }
+
+    fn change(&mut self, id: u64, change: impl FnOnce(&mut Segment<W>)) {
+        let Some(segment) = self.all.get_mut(&id) else {
+            return;
+        };
+        let deadline = segment.deadline;
+        change(segment);
+        if segment.full && self.open.remove(&id) {
+            self.full.insert(id);
+        }
+        if segment.deadline != deadline {
+            if let Some(old) = deadline {
+                self.deadlines.remove(&(old, id));
+            }
+            self.deadlines.extend(segment.deadline.map(|at| (at, id)));
+        }
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Segment<W>> {
+        let segment = self.all.remove(&id)?;
+        self.full.remove(&id);
+        self.open.remove(&id);
+        if let Some(deadline) = segment.deadline {
+            self.deadlines.remove(&(deadline, id));
+        }
+        Some(segment)
+    }
+
+    fn overdue(&self, now: Instant) -> Option<u64> {
+        let (deadline, id) = *self.deadlines.first()?;
+        (deadline <= now).then_some(id)
+    }
+
+    /// The oldest that is due.
+    fn due(&self, linger: Duration, now: Instant) -> Option<u64> {
+        let due = self.firsts(linger).filter(|(_, due)| *due <= now);
+        due.map(|(id, _)| id).min()
+    }
+
+    fn next_due(&self, linger: Duration) -> Option<Instant> {
+        self.firsts(linger).map(|(_, due)| due).min()
+    }
+
+    /// The oldest of either kind, and when it is due: of its kind none is due earlier.
+    fn firsts(&self, linger: Duration) -> impl Iterator<Item = (u64, Instant)> {
+        let ids = self.full.first().into_iter().chain(self.open.first());
+        ids.filter_map(move |id| Some((*id, self.all.get(id)?.due(linger))))
     }
 }
 
@@ -372,10 +424,6 @@ impl<W> Segment<W> {
         } else {
             self.began + linger
         }
-    }
-
-    fn is_overdue(&self, now: Instant) -> bool {
-        self.deadline.is_some_and(|deadline| deadline <= now)
     }
 
     fn has_room(&self, entry: &Entry<W>, place: u32, bounds: &Bounds) -> bool {

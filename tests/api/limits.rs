@@ -8,7 +8,7 @@ use prost::Message;
 
 use crate::support::group::{encoded, group};
 use crate::support::request::{Reply, Request, Version, connect, exchange};
-use crate::support::{ALL, Server, Settings};
+use crate::support::{ALL, OTHER, OTHER_PROJECT, Server, Settings, WRITER};
 use sluice::api::limits::Timeouts;
 
 const PUT: &str = "/logstores/logstore-1/shards/lb";
@@ -230,4 +230,33 @@ fn a_refused_client_that_is_still_sending_reads_its_answer() {
         .write_all(&request.bytes())
         .expect("all of it is read");
     Reply::read(&mut stream).expect(401, "SignatureNotMatch");
+}
+
+/// Whoever may write to one project can announce large bodies on many connections and send none of them.
+#[test]
+fn bodies_that_do_not_come_take_no_room_from_another_project() {
+    let server = Server::start_with(Settings {
+        timeouts: Timeouts {
+            room: Duration::from_millis(500),
+            ..Timeouts::default()
+        },
+        ..Settings::default()
+    });
+    let announced = Request::put(PUT, &vec![b'x'; 4 << 20])
+        .with("x-log-compresstype", "lz4")
+        .signed(Version::V1, WRITER);
+    // Each takes 8 MiB of 128, for itself and for what it is decompressed to.
+    let waiting: Vec<_> = (0..20)
+        .map(|_| {
+            let mut stream = connect(server.address);
+            stream.write_all(&announced.head()).unwrap();
+            stream
+        })
+        .collect();
+    // Until those that find no room are told so.
+    thread::sleep(Duration::from_millis(800));
+    let mut other = Request::put(PUT, &encoded("hello"));
+    other.set("Host", &format!("{OTHER_PROJECT}.localhost"));
+    server.send(&other.signed(Version::V1, OTHER)).ok();
+    drop(waiting);
 }

@@ -8,8 +8,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::{Map, Value};
 use tempfile::TempDir;
+
+use crate::records::StoredLog;
 
 /// From the start of the process to its greeting, on a busy machine.
 const START_MAX: Duration = Duration::from_secs(60);
@@ -18,9 +19,6 @@ const ARRIVAL_MAX: Duration = Duration::from_secs(30);
 
 /// The Logstore that `sluice dev` makes.
 pub const LOGSTORE: &str = "test-logstore-1";
-
-/// One log as `sluice logs --format json` prints it.
-pub type StoredLog = Map<String, Value>;
 
 /// Killed when dropped, its folder removed.
 pub struct Gateway {

@@ -5,6 +5,8 @@
 //! do nothing, unless `SLUICE_TEST_CLIENTS=required`, as `tests/run` sets it.
 
 mod gateway;
+#[path = "../support/programs.rs"]
+mod programs;
 mod records;
 mod rows;
 mod scenarios;

@@ -7,13 +7,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::Serialize;
-
-use crate::gateway::StoredLog;
+use serde_json::{Map, Value};
 
 /// A log without the record's timestamp has its arrival time, which lies within this of the comparison.
 const RECENT_MS: i64 = 15 * 60 * 1000;
 /// How many differences a failed test shows.
 const SHOWN_MAX: usize = 10;
+
+/// One log as `sluice logs --format json` prints it.
+pub type StoredLog = Map<String, Value>;
 
 #[derive(Clone, Default)]
 pub struct Record {
@@ -188,7 +190,8 @@ impl Stored {
     fn of(log: &StoredLog) -> Self {
         let known = [
             "__time__",
-            "__source__",
+            SOURCE,
+            CLIENT_IP,
             "__shard__",
             "__cursor__",
             "content",
@@ -202,7 +205,8 @@ impl Stored {
                 "unexpected field {name}: {log:?}"
             );
         }
-        assert_eq!(log["__source__"], "127.0.0.1");
+        let source = log.get(CLIENT_IP).or_else(|| log.get(SOURCE));
+        assert_eq!(source.and_then(Value::as_str), Some("127.0.0.1"), "{log:?}");
         let content = bytes(log, "content", "content_base64").expect("every log has content");
         Self {
             identity: (content, bytes(log, KEY, KEY_BASE64)),
@@ -211,6 +215,10 @@ impl Stored {
     }
 }
 
+/// The client's address, where it is a group's.
+const SOURCE: &str = "__source__";
+/// The same, where it is a field.
+const CLIENT_IP: &str = "__client_ip__";
 const KEY: &str = "__kafka_key__";
 const KEY_BASE64: &str = "__kafka_key_base64__";
 

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::programs::{self, Ended, cache, is_on_path, missing};
 
 /// A client's own time-out for a record, ample for a busy machine.
 pub const TIMEOUT: Duration = Duration::from_secs(20);
@@ -44,6 +44,10 @@ pub struct Spec<'a> {
     pub idempotent: bool,
     pub message_format: u8,
     pub timeout_ms: u64,
+    /// What the broker is told to take at most for a request; `None`: what the program chooses.
+    pub request_timeout_ms: Option<u64>,
+    /// The client's own log shows what it is answered.
+    pub verbose: bool,
     pub records: &'a Path,
 }
 
@@ -52,6 +56,9 @@ pub struct Spec<'a> {
 pub struct Report {
     pub delivered: usize,
     pub errors: Vec<Value>,
+    /// What it wrote on standard error, the client's own log among it.
+    #[serde(skip)]
+    pub log: String,
 }
 
 /// The names of the folders that are rows, sorted.
@@ -70,19 +77,6 @@ fn home() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
 }
 
-fn cache() -> PathBuf {
-    let set = |name| std::env::var_os(name).map(PathBuf::from);
-    set("SLUICE_TEST_CACHE")
-        .or_else(|| Some(set("XDG_CACHE_HOME")?.join("sluice-tests")))
-        .or_else(|| Some(set("HOME")?.join(".cache/sluice-tests")))
-        .expect("SLUICE_TEST_CACHE or HOME is set")
-}
-
-/// Says so past the test runner's capture: a skipped test must be seen.
-pub fn skipped(text: &str) {
-    let _ = writeln!(std::io::stderr(), "skipped: {text}");
-}
-
 impl Report {
     /// Some record failed with this code of Kafka's.
     pub fn names(&self, code: i64) -> bool {
@@ -94,13 +88,10 @@ impl Row {
     /// The row, or `None`, said aloud, when its client is not installed.
     pub fn installed(name: &str, what: &str) -> Option<Self> {
         let row = Self::read(name);
-        if row.program().exists() && row.programs.iter().all(|program| on_path(program)) {
+        if row.program().exists() && row.programs.iter().all(|program| is_on_path(program)) {
             return Some(row);
         }
-        let text = format!("{what}: {name} is not installed; tests/run installs it");
-        let required = std::env::var("SLUICE_TEST_CLIENTS").is_ok_and(|set| set == "required");
-        assert!(!required, "{text}");
-        skipped(&text);
+        missing(&format!("{what}: {name}"));
         None
     }
 
@@ -137,64 +128,24 @@ impl Row {
 
     /// Runs the client once.
     pub fn send(&self, spec: &Spec) -> Report {
-        let mut child = Command::new(self.program())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}", self.program().display()));
         let input = serde_json::to_vec(spec).expect("a specification is JSON");
-        // Dropped at once: the program sees the end. One that died already is found by its output.
-        let _ = child
-            .stdin
-            .take()
-            .expect("stdin is piped")
-            .write_all(&input);
-        let stdout = drain(child.stdout.take());
-        let stderr = drain(child.stderr.take());
-        let in_time = wait(
-            &mut child,
-            Duration::from_millis(spec.timeout_ms) + KILL_AFTER,
+        let time_max = Duration::from_millis(spec.timeout_ms) + KILL_AFTER;
+        let Ended {
+            status,
+            stdout,
+            stderr,
+        } = programs::run(&mut Command::new(self.program()), &input, time_max);
+        assert!(
+            status.is_some(),
+            "{} did not end in time: {stderr}",
+            self.name
         );
-        let (stdout, stderr) = (stdout.join(), stderr.join());
-        let (stdout, stderr) = (stdout.expect("reading ends"), stderr.expect("reading ends"));
-        assert!(in_time, "{} did not end in time: {stderr}", self.name);
-        serde_json::from_str(&stdout).unwrap_or_else(|error| {
+        let report: Report = serde_json::from_str(&stdout).unwrap_or_else(|error| {
             panic!("{} gave no report ({error}): {stdout}{stderr}", self.name)
-        })
-    }
-}
-
-fn on_path(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).exists())
-}
-
-fn drain(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {
-    let mut pipe = pipe.expect("it is piped");
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let _ = pipe.read_to_end(&mut bytes);
-        String::from_utf8_lossy(&bytes).into_owned()
-    })
-}
-
-/// False when it had to be killed.
-fn wait(child: &mut Child, limit: Duration) -> bool {
-    let deadline = Instant::now() + limit;
-    loop {
-        if child
-            .try_wait()
-            .expect("a child can be waited for")
-            .is_some()
-        {
-            return true;
+        });
+        Report {
+            log: stderr,
+            ..report
         }
-        if Instant::now() > deadline {
-            let _ = child.kill();
-            let _ = child.wait();
-            return false;
-        }
-        thread::sleep(Duration::from_millis(20));
     }
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::gateway::{Gateway, LOGSTORE, StoredLog};
-use crate::records::{self, Expected, Record};
-use crate::rows::{self, Report, Row, Spec, TIMEOUT};
+use crate::gateway::{Gateway, LOGSTORE};
+use crate::programs;
+use crate::records::{self, Expected, Record, StoredLog};
+use crate::rows::{Report, Row, Spec, TIMEOUT};
 
 const RECORDS: usize = 1_000;
 /// For runs that only ask whether records pass at all.
@@ -85,7 +86,7 @@ pub fn the_project_may_stand_in_the_host_name(row: &Row) {
     let bootstrap = format!("{}.{}", gateway.greeting.user, gateway.greeting.bootstrap);
     if bootstrap.to_socket_addrs().is_err() {
         let host = bootstrap.split(':').next().unwrap_or_default();
-        rows::skipped(&format!(
+        programs::skipped(&format!(
             "{}: project host: {host} has no address; /etc/hosts may give it one",
             row.name
         ));
@@ -227,8 +228,9 @@ fn assert_delivered(report: &Report, records: &[Record]) {
     assert_eq!(
         report.delivered,
         records.len(),
-        "{:?}",
-        report.errors.first()
+        "{:?}\n{}",
+        report.errors.first(),
+        report.log
     );
     assert!(report.errors.is_empty(), "{:?}", report.errors[0]);
 }
@@ -254,6 +256,8 @@ fn send(
         idempotent: way.idempotent,
         message_format: way.message_format,
         timeout_ms: way.timeout.as_millis() as u64,
+        request_timeout_ms: None,
+        verbose: false,
         records: file.path(),
     })
 }

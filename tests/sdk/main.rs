@@ -2,10 +2,14 @@
 //!
 //! An SDK is a folder here: `install` is called with it and an empty folder, and leaves an executable `run` there; versions
 //! are pinned. `run SCENARIO VERSION` carries out one scenario with one version of the signature, is told where the store is
-//! by JSON on its standard input, and exits with 0 if all was as it should be. `tests/run` installs them. Where one is not
-//! installed its tests say so and do nothing, unless `SLUICE_TEST_CLIENTS=required`.
+//! by JSON on its standard input, and exits with 0 if all was as it should be; `run read VERSION` prints all logs for the
+//! tests in `end_to_end`. `tests/run` installs them. Where one is not installed its tests say so and do nothing, unless
+//! `SLUICE_TEST_CLIENTS=required`.
 
 mod program;
+#[path = "../support/programs.rs"]
+#[allow(dead_code, reason = "others skip more, and talk to their programs")]
+mod programs;
 mod store;
 
 /// A test per scenario, and the list of them.
@@ -17,7 +21,8 @@ macro_rules! scenarios {
             fn $scenario() {
                 if let Some(program) = program::installed($sdk, stringify!($scenario)) {
                     for version in ["v1", "v4"] {
-                        program::run(&program, stringify!($scenario), version);
+                        let store = store::Store::start();
+                        program::run(&program, [stringify!($scenario), version], store.place());
                     }
                 }
             }

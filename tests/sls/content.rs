@@ -7,11 +7,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kafka_protocol::messages::produce_response::PartitionProduceResponse;
 
-use crate::support::client::{Ask, Client, ask, batch};
+use crate::support::client::{Ask, Client, ask, batch, timed_batch};
 use crate::support::group::Log;
 use crate::support::request::{Call, Request};
 use crate::support::script::{Action, Moment, Pause, Rule};
-use crate::support::setup::Setup;
+use crate::support::setup::{Setup, now_ms};
 use crate::support::{LOGSTORE, PROJECT};
 
 const POISON: &str = "poison";
@@ -182,6 +182,30 @@ fn several_guilty_batches_in_one_group_are_all_found() {
     // Those may be stored that stand in front of a guilty record.
     stored.retain(|value| !["00", "04", "08"].contains(&&**value));
     assert_eq!(stored.len(), 18, "{stored:?}");
+}
+
+/// Whatever the Log Service's real rule is: where it refuses each log of a batch as it is, no search may end before all
+/// are repaired, or the same batch comes again for ever, its first logs stored once more each time.
+#[test]
+fn a_batch_of_which_every_log_is_refused_is_repaired_as_a_whole() {
+    let setup = Setup::new();
+    let now_s = u32::try_from(now_ms() / 1_000).expect("not that late");
+    let yesterday = now_s - 86_400;
+    let old = move |log: &Log| log.time < yesterday;
+    setup
+        .service
+        .script(
+            Rule::refuse(Call::PutLogs, 400, "InvalidTimestamp").when(move |request| {
+                let group = request.group();
+                group.is_some_and(|group| group.logs.iter().any(old))
+            }),
+        );
+    let time_ms = now_ms() - 3 * 86_400_000;
+    let values: Vec<String> = (0..1_000).map(|number| format!("{number:04}")).collect();
+    let timed: Vec<(i64, &str)> = values.iter().map(|value| (time_ms, &**value)).collect();
+    let mut client = setup.client();
+    assert_eq!(client.produce(&ask(LOGSTORE, timed_batch(&timed))), [0]);
+    assert_eq!(setup.stored(), values, "each once");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::client::{Ask, batch};
+use crate::support::client::{Ask, batch, compressed_batch};
 use crate::support::request::Call;
 use crate::support::script::{Action, Moment, Rule};
 use crate::support::setup::{OTHER_PROJECT, Setup, short, told, two_projects};
@@ -113,4 +113,36 @@ fn a_logstore_that_hangs_slows_no_other_of_its_project() {
             );
         }
     });
+}
+
+/// Decoding what is large takes the pool for long, and a group of many small batches waits for it to be compressed; what
+/// needs no pool must not wait behind that.
+#[test]
+fn large_batches_of_one_project_do_not_hold_back_the_small_ones_of_another() {
+    let setup = Setup::before(two_projects(), |wishes| {
+        wishes.sls.linger_min = Duration::from_millis(100);
+        wishes.sls.linger_max = Duration::from_millis(100);
+    });
+    let large = compressed_batch(&"x".repeat(60 << 20));
+    let medium = "y".repeat(20_000);
+    let mut heavy = setup.client();
+    let mut light = setup.client_of(OTHER_PROJECT, PASSWORD);
+    assert_eq!(heavy.metadata(LOGSTORE, false), (0, 3));
+    assert_eq!(light.metadata(LOGSTORE, false), (0, 3));
+    let patient = |set| Ask {
+        timeout_ms: 30_000,
+        ..short(set)
+    };
+    for _ in 0..12 {
+        heavy.send_produce(&patient(large.clone()));
+    }
+    // Three of these share a group that is compressed on the pool.
+    for _ in 0..3 {
+        heavy.send_produce(&patient(batch(&[&medium])));
+    }
+    thread::sleep(Duration::from_millis(500));
+    let begin = Instant::now();
+    assert_eq!(told(&mut light, &short(batch(&["a"]))).0, 0);
+    let waited = begin.elapsed();
+    assert!(waited < Duration::from_secs(1), "{waited:?}");
 }

@@ -144,7 +144,7 @@ pub async fn create(
 ) -> Result<Answer, Error> {
     check_type(head, JSON)?;
     let len = body::length(body, JSON_BYTES_MAX)?;
-    let share = service.memory.take(len).await?;
+    let share = service.memory.take(&caller.project, len).await?;
     let sent = body::read(head, body, len, service.timeouts.body).await?;
     let spec = spec(caller, &sent)?;
     drop((sent, share));

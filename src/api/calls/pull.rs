@@ -36,7 +36,7 @@ pub async fn pull_logs(
     head: &Head<'_>,
 ) -> Result<Answer, Error> {
     let codec = head.accepted_encodings().find_map(Codec::parse);
-    let share = service.memory.take(SHARE_BYTES).await?;
+    let share = service.memory.take(&place.project, SHARE_BYTES).await?;
     let read = service.readers.read(move |reader| {
         let pulled = pull(reader, &place, wanted)?;
         let body = codec

@@ -36,7 +36,10 @@ pub async fn put_logs(
     let len = body::length(body, BODY_BYTES_MAX)?;
     let raw_bytes = raw_bytes(head)?;
     let copies = if codec == Some(Codec::Lz4) { 1 } else { 2 };
-    let share = service.memory.take(len + copies * raw_bytes).await?;
+    let share = service
+        .memory
+        .take(&caller.project, len + copies * raw_bytes)
+        .await?;
     let sent = body::read(head, body, len, service.timeouts.body).await?;
     let window = Window::new(caller.now_s, service.check_times);
     // The share goes where the bytes go, which outlive a client that leaves.

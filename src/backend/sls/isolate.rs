@@ -4,12 +4,16 @@
 use std::ops::Range;
 
 use super::client::{Content, Kind};
-use super::put::{Failed, Sender, ShareResults, in_part, off_thread};
+use super::put::{ShareResults, in_part};
+use super::send::{Failed, Sender};
 use crate::backend::{Placed, PutError, Unstorable};
 use crate::logs::{Apart, GroupCloser, LogGroup, Repair};
 
 /// Calls that one group may cost: to find one log of 4,096 takes two dozen.
 const CALLS_MAX: u32 = 256;
+/// Logs of one batch that the same repair has saved, after which it is tried on what is left of that batch at once: where
+/// each log is refused, as they come from one agent, there are not calls enough for a search.
+const SAVED_ONE_BY_ONE_MAX: usize = 8;
 const NAME_BYTES_MAX: usize = 128;
 
 /// What is sent together: some shares, or some logs of one share.
@@ -29,6 +33,8 @@ struct Suspect<'s, 'a> {
     results: ShareResults,
     /// The shares of which something is stored.
     begun: Vec<bool>,
+    /// What has saved logs of the share that was looked at last, and how many of them.
+    saved: Option<(usize, Repair, usize)>,
 }
 
 impl Sender<'_> {
@@ -36,7 +42,8 @@ impl Sender<'_> {
     pub async fn isolate(&self, placed: &Placed, kind: Kind) -> ShareResults {
         let count = placed.shares.len();
         let (group, codec) = (placed.group.clone(), self.shared.client.codec());
-        let apart = off_thread(move || Apart::open(&group, codec.compression).ok()).await;
+        let open = move || Apart::open(&group, codec.compression).ok();
+        let apart = self.shared.off_thread(open).await;
         let Some(apart) = apart else {
             return vec![Err(PutError::NotStored("internal failure")); count];
         };
@@ -53,6 +60,7 @@ impl Sender<'_> {
             calls_left: CALLS_MAX,
             results: vec![Ok(()); count],
             begun: vec![false; count],
+            saved: None,
         };
         suspect.store_all(kind).await;
         suspect.results
@@ -77,6 +85,7 @@ impl Suspect<'_, '_> {
                 continue;
             };
             match self.halves(&run) {
+                Some(_) if self.store_as_saved(&run).await => {}
                 Some([first, second]) => runs.extend([(second, None), (first, None)]),
                 None => self.store_repaired(&run, kind).await,
             }
@@ -108,6 +117,34 @@ impl Suspect<'_, '_> {
         (logs.len() > 1).then(|| [half(logs.start..cut), half(cut..logs.end)])
     }
 
+    /// Logs of a share of which the same repair has saved enough: all repaired. False: they are refused even so, and are as
+    /// they were.
+    async fn store_as_saved(&mut self, run: &Run) -> bool {
+        let repair = match self.saved {
+            Some((share, repair, count))
+                if run.shares == (share..share + 1) && count >= SAVED_ONE_BY_ONE_MAX =>
+            {
+                repair
+            }
+            _ => return false,
+        };
+        let untouched = self.apart.clone();
+        self.apart.repair(run.logs.clone(), repair);
+        let is_stored = self.store(run).await.is_none();
+        if !is_stored {
+            self.apart = untouched;
+        }
+        is_stored
+    }
+
+    fn note_saved(&mut self, share: usize, repair: Repair) {
+        let count = match self.saved {
+            Some((last, by, count)) if last == share && same_kind(by, repair) => count,
+            _ => 0,
+        };
+        self.saved = Some((share, repair, count + 1));
+    }
+
     /// One log, which was refused as it is: with the time of now, then in base64.
     async fn store_repaired(&mut self, run: &Run, kind: Kind) {
         let now_s = self.sender.now_s();
@@ -130,7 +167,7 @@ impl Suspect<'_, '_> {
             self.apart.repair(run.logs.clone(), *repair);
             match self.store(run).await {
                 Some(kind) => why = kind,
-                None => return,
+                None => return self.note_saved(run.shares.start, *repair),
             }
         }
         let why = match why {
@@ -177,6 +214,12 @@ impl Suspect<'_, '_> {
     async fn group(&self, logs: Range<usize>) -> Option<LogGroup> {
         let codec = self.sender.shared.client.codec();
         let apart = self.apart.clone();
-        off_thread(move || Some(apart.group(logs, &mut GroupCloser::new(codec)))).await
+        let close = move || Some(apart.group(logs, &mut GroupCloser::new(codec)));
+        self.sender.shared.off_thread(close).await
     }
+}
+
+/// The time that it sets may be another.
+fn same_kind(one: Repair, other: Repair) -> bool {
+    std::mem::discriminant(&one) == std::mem::discriminant(&other)
 }

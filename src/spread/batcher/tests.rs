@@ -352,3 +352,32 @@ proptest! {
         }
     }
 }
+
+/// A Logstore that takes nothing while many large batches come for it: the lock under which they wait is everybody's.
+#[test]
+fn a_lane_with_many_waiting_write_sets_costs_no_more_for_each() {
+    let mut batcher = batcher(Duration::from_millis(5), false);
+    let now = Instant::now();
+    let key = key("a", "10.0.0.1");
+    let count = 30_000;
+    for number in 0..count {
+        let mut entry = entry(key.clone(), 0, b"", number);
+        entry.pieces = Vec::new();
+        entry.groups = vec![group(1)];
+        entry.deadline = Some(now + Duration::from_secs(20));
+        batcher.add(entry, now);
+    }
+    for _ in 0..WRITES_MAX {
+        assert!(matches!(batcher.take(now), Some(Taken::Write(_))));
+    }
+    assert!(batcher.take(now).is_none());
+    let late = now + Duration::from_secs(20);
+    let overdue = std::iter::from_fn(|| batcher.take(late)).count();
+    assert_eq!(overdue, count - WRITES_MAX);
+    // In a millisecond each it would take half a minute; it should be microseconds.
+    assert!(
+        now.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        now.elapsed()
+    );
+}

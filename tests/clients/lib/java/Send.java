@@ -112,7 +112,7 @@ public final class Send {
         p.put("compression.type", spec.get("codec").asText());
         p.put("linger.ms", 5);
         p.put("max.block.ms", (long) timeoutMs);
-        p.put("request.timeout.ms", timeoutMs - 1_000);
+        p.put("request.timeout.ms", spec.get("request_timeout_ms").asInt(timeoutMs - 1_000));
         p.put("delivery.timeout.ms", timeoutMs);
         p.put("key.serializer", ByteArraySerializer.class.getName());
         p.put("value.serializer", ByteArraySerializer.class.getName());

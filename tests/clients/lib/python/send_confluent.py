@@ -21,9 +21,10 @@ def send(spec, records, deadline, report):
         "enable.idempotence": spec["idempotent"],
         "linger.ms": 5,
         "message.timeout.ms": spec["timeout_ms"],
+        "request.timeout.ms": spec["request_timeout_ms"] or 30_000,
         # How long an unknown topic is taken for one that is only being created.
         "topic.metadata.propagation.max.ms": spec["timeout_ms"] // 2,
-        "log_level": 3,
+        **({"debug": "msg"} if spec["verbose"] else {"log_level": 3}),
     })
     for index, record in enumerate(records):
         producer.produce(

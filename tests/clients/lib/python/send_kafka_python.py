@@ -3,6 +3,7 @@
 When Metadata refuses the topic, this client keeps the code to itself and raises a time-out in the end.
 """
 
+import logging
 import time
 
 import kafka
@@ -17,6 +18,8 @@ API_VERSION = {1: (0, 10), 2: None}
 
 def send(spec, records, deadline, report):
     timeout_ms = spec["timeout_ms"]
+    if spec["verbose"]:
+        logging.basicConfig(level=logging.INFO)
     producer = kafka.KafkaProducer(
         bootstrap_servers=spec["bootstrap"],
         client_id="sluice-test",
@@ -31,7 +34,7 @@ def send(spec, records, deadline, report):
         acks="all" if spec["acks"] == "all" else int(spec["acks"]),
         linger_ms=5,
         max_block_ms=timeout_ms,
-        request_timeout_ms=timeout_ms,
+        request_timeout_ms=spec["request_timeout_ms"] or timeout_ms,
         retries=3,
     )
     sent = {}

@@ -8,6 +8,7 @@ record that has neither key nor value, so a null key with an empty value goes ou
 import re
 import secrets
 import subprocess
+import sys
 import time
 
 import contract
@@ -42,6 +43,7 @@ def send_some(spec, records, indexes, options, deadline, report):
     except subprocess.TimeoutExpired:
         # Its records have no outcome, and the report says so.
         return
+    sys.stderr.write(done.stderr.decode(errors="replace"))
     # One line per undelivered record, without saying which: the first so many stand for them.
     texts = [line.strip() for line in done.stderr.decode(errors="replace").splitlines()]
     failures = [text for text in texts if "Delivery failed for message" in text]
@@ -74,7 +76,9 @@ def settings_of(spec):
         "enable.idempotence": str(spec["idempotent"]).lower(),
         "linger.ms": 5,
         "message.timeout.ms": spec["timeout_ms"],
+        "request.timeout.ms": spec["request_timeout_ms"] or 30_000,
         "topic.metadata.propagation.max.ms": spec["timeout_ms"] // 2,
+        **({"debug": "msg"} if spec["verbose"] else {}),
     }
     return [part for name, value in settings.items() for part in ("-X", f"{name}={value}")]
 

@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log"
 	"os"
 	"runtime/debug"
 	"time"
@@ -35,7 +36,10 @@ type spec struct {
 	Idempotent    bool   `json:"idempotent"`
 	MessageFormat int    `json:"message_format"`
 	TimeoutMs     int    `json:"timeout_ms"`
-	Records       string `json:"records"`
+	// 0: as the time-out of a record.
+	RequestTimeoutMs int    `json:"request_timeout_ms"`
+	Verbose          bool   `json:"verbose"`
+	Records          string `json:"records"`
 }
 
 type record struct {
@@ -78,6 +82,9 @@ func run(out *report) error {
 	messages, err := readMessages(&s)
 	if err != nil {
 		return err
+	}
+	if s.Verbose {
+		sarama.Logger = log.New(os.Stderr, "[sarama] ", 0)
 	}
 	config, err := configOf(&s)
 	if err != nil {
@@ -149,6 +156,9 @@ func configOf(s *spec) (*sarama.Config, error) {
 	config.Metadata.Full = false
 	config.Metadata.Timeout = timeout
 	config.Producer.Timeout = timeout
+	if s.RequestTimeoutMs > 0 {
+		config.Producer.Timeout = time.Duration(s.RequestTimeoutMs) * time.Millisecond
+	}
 	config.Producer.Return.Successes = true
 	config.Producer.Return.Errors = true
 	config.Producer.Flush.Frequency = 5 * time.Millisecond
