@@ -1,7 +1,6 @@
 //! Apache Kafka itself, installed by `tests/run`: one node on loopback, in a folder and on ports of its own.
 
 use std::fs::{self, File};
-use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,6 +10,7 @@ use std::time::{Duration, Instant};
 use rustls::pki_types::CertificateDer;
 use tempfile::TempDir;
 
+use crate::programs;
 use crate::support::{PASSWORD, PROJECT};
 
 /// The folder with its `install`, and the name of what it makes in the cache.
@@ -85,24 +85,12 @@ impl Drop for Broker {
 }
 
 fn installed() -> Option<PathBuf> {
-    let program = cache().join(NAME).join("run");
+    let program = programs::cache().join(NAME).join("run");
     if program.exists() {
         return Some(program);
     }
-    let text = format!("wire: {NAME} is not installed; tests/run installs it");
-    let required = std::env::var("SLUICE_TEST_CLIENTS").is_ok_and(|set| set == "required");
-    assert!(!required, "{text}");
-    // Past the test runner's capture: a skipped test must be seen.
-    let _ = writeln!(std::io::stderr(), "skipped: {text}");
+    programs::missing(&format!("wire: {NAME}"));
     None
-}
-
-fn cache() -> PathBuf {
-    let set = |name| std::env::var_os(name).map(PathBuf::from);
-    set("SLUICE_TEST_CACHE")
-        .or_else(|| Some(set("XDG_CACHE_HOME")?.join("sluice-tests")))
-        .or_else(|| Some(set("HOME")?.join(".cache/sluice-tests")))
-        .expect("SLUICE_TEST_CACHE or HOME is set")
 }
 
 /// A self-signed certificate: the keystore holds its key and itself, the truststore itself.
@@ -165,18 +153,7 @@ fn format(program: &Path, dir: &Path, file: &Path) {
     let mut arguments: Vec<&Path> = arguments.iter().map(Path::new).collect();
     arguments.push(file);
     let mut process = spawn(program, dir, &arguments);
-    let deadline = Instant::now() + START_MAX;
-    let status = loop {
-        if let Some(status) = process.try_wait().expect("a child can be waited for") {
-            break Some(status);
-        }
-        if Instant::now() > deadline {
-            break None;
-        }
-        thread::sleep(Duration::from_millis(20));
-    };
-    drop(process.stdin.take());
-    let _ = process.wait();
+    let status = programs::wait(&mut process, START_MAX);
     let said = fs::read_to_string(log_file(dir)).unwrap_or_default();
     assert!(
         status.is_some_and(|status| status.success()),
