@@ -122,11 +122,15 @@ impl MetadataStep {
         self.request.create
     }
 
-    /// A topic's partition count, or its refusal.
+    /// A topic's partition count, or its refusal: then it has no id, as with Kafka.
     pub fn topic(&self, name: &str, outcome: Result<i32, ErrorCode>) -> TopicAnswer {
+        let id = match outcome {
+            Ok(_) => topic_id(&self.tenant, name),
+            Err(_) => [0; 16],
+        };
         TopicAnswer {
             name: Some(name.to_owned()),
-            id: topic_id(&self.tenant, name),
+            id,
             outcome,
         }
     }

@@ -122,6 +122,7 @@ fn check_metadata(response: &MetadataResponse, version: i16) {
     assert_eq!(good.name, Some(topic_name(TOPIC)));
     assert_eq!(bad.name, Some(topic_name(BAD_TOPIC)));
     assert_eq!(good.topic_id.is_nil(), version < 10);
+    assert!(bad.topic_id.is_nil(), "a refused topic has no id");
     assert!(bad.partitions.is_empty());
     for (index, partition) in good.partitions.iter().enumerate() {
         assert_eq!(partition.partition_index as usize, index);

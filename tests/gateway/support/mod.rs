@@ -6,6 +6,7 @@ pub mod client;
 mod eventually;
 #[path = "../../support/gateway.rs"]
 mod gateway;
+#[path = "../../support/store.rs"]
 mod store;
 pub mod told;
 

@@ -1,5 +1,7 @@
 //! The embedded Log Service as a backend, and what it has stored.
 
+#![allow(dead_code, reason = "each binary uses a part of it")]
+
 use std::path::Path;
 use std::sync::Arc;
 
