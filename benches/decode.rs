@@ -4,20 +4,21 @@
 //! `cargo bench --bench decode` prints CPU seconds per GiB of uncompressed record set and per million records. Contenders
 //! run in turn within a round, so ratios within one run can be trusted even where absolute times cannot.
 
+#[path = "support/parts.rs"]
+mod parts;
 mod support;
 
 use std::time::Duration;
 
-use sluice::backend::embedded;
-use sluice::logs::{
-    BatchContext, Codec, Compression, DigestKind, Encoder, Envelope, GroupCloser, Mapping,
-};
-use sluice::records::{DecodeError, Decoder, Limits};
+use sluice::backend::{Profile, embedded};
+use sluice::logs::{Codec, Compression, DigestKind};
+use sluice::records::{DecodeError, Decoder};
 
-use support::{CODECS, batch, cpu_seconds};
+use parts::{LIMITS, Work, seconds_each};
+use support::{CODECS, batch};
 
 const ROUNDS: usize = 7;
-/// CPU time of one contender in one round: well above the clock's tick of 10 ms.
+/// CPU time of one contender in one round.
 const SLOT: Duration = Duration::from_millis(400);
 
 /// What a backend may want groups to be.
@@ -45,11 +46,12 @@ fn compare_record_sets() {
         })
         .collect();
     let mut costs: Vec<(Vec<f64>, Vec<f64>)> = sets.iter().map(|_| Default::default()).collect();
-    let mut work = Work::new(embedded::PROFILE.codec);
+    let mut decoder = Decoder::default();
+    let mut work = work(embedded::PROFILE.codec);
     for _ in 0..ROUNDS {
         for ((_, bytes, _, _), (decoding, whole)) in sets.iter().zip(&mut costs) {
-            decoding.push(seconds_each(|| work.decode(bytes)));
-            whole.push(seconds_each(|| _ = work.map_and_close(bytes)));
+            decoding.push(seconds_each(SLOT, || decode(&mut decoder, bytes)));
+            whole.push(seconds_each(SLOT, || _ = work.map_and_close(bytes)));
         }
     }
     println!("median of {ROUNDS} rounds        decode only         → LZ4 LogGroup");
@@ -74,11 +76,11 @@ fn compare_bodies() {
             compression,
             digest,
         };
-        (Work::new(codec), Vec::new())
+        (work(codec), Vec::new())
     });
     for _ in 0..ROUNDS {
         for (work, costs) in &mut works {
-            costs.push(seconds_each(|| _ = work.map_and_close(&bytes)));
+            costs.push(seconds_each(SLOT, || _ = work.map_and_close(&bytes)));
         }
     }
     println!("none × 5000 → LogGroup, by its body    whole      body");
@@ -89,78 +91,21 @@ fn compare_bodies() {
     }
 }
 
-struct Work {
-    decoder: Decoder,
-    encoder: Encoder,
-    closer: GroupCloser,
+fn decode(decoder: &mut Decoder, bytes: &[u8]) {
+    let mut values = 0;
+    let decoded = decoder.decode(bytes, 9, &LIMITS, |record| {
+        values += record.value.map_or(0, <[u8]>::len);
+        Ok::<(), DecodeError>(())
+    });
+    assert!(decoded.is_ok() && values > 0, "the set decodes");
 }
 
-const LIMITS: Limits = Limits {
-    decompressed_bytes_max: 64 << 20,
-    records_max: 1_000_000,
-};
-
-impl Work {
-    fn new(codec: Codec) -> Self {
-        Self {
-            decoder: Decoder::default(),
-            encoder: Encoder::default(),
-            closer: GroupCloser::new(codec),
-        }
-    }
-
-    fn decode(&mut self, bytes: &[u8]) {
-        let mut values = 0;
-        let decoded = self.decoder.decode(bytes, 9, &LIMITS, |record| {
-            values += record.value.map_or(0, <[u8]>::len);
-            Ok::<(), DecodeError>(())
-        });
-        assert!(decoded.is_ok() && values > 0, "the set decodes");
-    }
-
-    /// Gives the bytes of the groups' bodies.
-    fn map_and_close(&mut self, bytes: &[u8]) -> usize {
-        let mapping = Mapping::default();
-        let context = BatchContext {
-            mapping: &mapping,
-            window: embedded::PROFILE.window,
-            bounds: embedded::PROFILE.bounds,
-            now_ms: 1_767_225_700_000,
-            json_topic: false,
-            client_ip: None,
-        };
-        let encoder = &mut self.encoder;
-        let decoded = self.decoder.decode(bytes, 9, &LIMITS, |record| {
-            encoder.push(&context, &record).expect("small logs");
-            Ok::<(), DecodeError>(())
-        });
-        assert!(decoded.is_ok(), "the set decodes");
-        let mut body_bytes = 0;
-        for piece in encoder.finish() {
-            let group = self.closer.close(vec![piece], &Envelope::default());
-            body_bytes += group.body.len();
-            let buffer = self.closer.take_buffer();
-            encoder.recycle(buffer);
-        }
-        assert!(body_bytes > 0, "groups have bodies");
-        body_bytes
-    }
-}
-
-/// CPU seconds of one call, over a slot.
-fn seconds_each(mut call: impl FnMut()) -> f64 {
-    let start = cpu_seconds();
-    let mut calls = 0_u32;
-    loop {
-        for _ in 0..16 {
-            call();
-        }
-        calls += 16;
-        let used = cpu_seconds() - start;
-        if used >= SLOT.as_secs_f64() {
-            return used / f64::from(calls);
-        }
-    }
+fn work(codec: Codec) -> Work {
+    let profile = Profile {
+        codec,
+        ..embedded::PROFILE
+    };
+    Work::new(profile, None)
 }
 
 fn median(values: &mut [f64]) -> f64 {

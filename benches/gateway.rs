@@ -5,19 +5,21 @@
 //! million records, CPU per request, and the answer times that the client saw; first, the memory of idle connections. `cargo bench --bench gateway -- small lz4`
 //! runs only the cases whose name contains one of the words.
 
+#[path = "support/client.rs"]
+mod client;
+#[path = "support/process.rs"]
+mod process;
 mod support;
 
-use std::collections::VecDeque;
 use std::env;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::process::{Command, Stdio};
+use std::io::Read;
+use std::net::SocketAddr;
+use std::process::{Command, Stdio, id};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use sluice::backend::Backend;
 use sluice::backend::discard::Discard;
@@ -34,7 +36,9 @@ use sluice::server::tls::{Certificates, provider, server_config};
 use sluice::server::{BadKey, Listener, Server, Shared};
 use sluice::tenant::{Endpoint, Endpoints, LogstoreName, ProjectName, Secret};
 
-use support::{CODECS, batch, cpu_seconds};
+use client::{Client, Door, milliseconds_at, produce_frame, times};
+use process::{cpu_seconds, resident_kib};
+use support::{CODECS, batch};
 
 /// Tells the program that it is the client, and what to do.
 const CLIENT_VARIABLE: &str = "SLUICE_BENCH_CLIENT";
@@ -56,7 +60,7 @@ struct Case {
 
 fn main() {
     if let Ok(job) = env::var(CLIENT_VARIABLE) {
-        return client(&job);
+        return replay(&job);
     }
     let words: Vec<String> = env::args()
         .skip(1)
@@ -87,7 +91,7 @@ fn idle() {
         depth: 1,
     };
     serve(&case, |job, _| {
-        let before = resident_kib();
+        let before = resident_kib(id());
         let mut child = Command::new(env::current_exe().expect("this program"))
             .env(CLIENT_VARIABLE, job)
             .env(IDLE_VARIABLE, "")
@@ -98,7 +102,7 @@ fn idle() {
         let mut ready = [0; 1];
         let mut said = child.stdout.take().expect("it is piped");
         said.read_exact(&mut ready).expect("all are connected");
-        let grown = resident_kib() - before;
+        let grown = resident_kib(id()) - before;
         println!(
             "{IDLE_CONNECTIONS} idle connections: {:.1} KiB each",
             grown / IDLE_CONNECTIONS as f64
@@ -106,16 +110,6 @@ fn idle() {
         drop(child.stdin.take());
         let _ = child.wait();
     });
-}
-
-fn resident_kib() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux tells");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    let words = line.expect("it has a size").split_whitespace();
-    words
-        .filter_map(|word| word.parse().ok())
-        .next()
-        .expect("in KiB")
 }
 
 fn cases() -> Vec<Case> {
@@ -151,9 +145,9 @@ fn cases() -> Vec<Case> {
 
 fn run(case: &Case) {
     serve(case, |job, raw| {
-        let before = cpu_seconds();
+        let before = cpu_seconds(id());
         let told = spawn_client(job);
-        report(case, raw, cpu_seconds() - before, &told);
+        report(case, raw, cpu_seconds(id()) - before, &told);
     });
 }
 
@@ -163,9 +157,9 @@ fn serve(case: &Case, load: impl FnOnce(&str, usize)) {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).expect("a certificate");
     let certificate = folder.path().join("server.der");
     std::fs::write(&certificate, made.cert.der()).expect("written");
-    let (frame, raw) = produce_frame(case);
+    let (set, raw) = batch(case.records, case.codec);
     let frame_file = folder.path().join("frame");
-    std::fs::write(&frame_file, frame).expect("written");
+    std::fs::write(&frame_file, produce_frame(LOGSTORE, &set)).expect("written");
     let private = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("PKCS#8");
     let key = CertifiedKey::from_der(vec![made.cert.der().clone()], private, &provider())
         .expect("they fit");
@@ -284,70 +278,24 @@ async fn server(backend: Arc<dyn Backend>, key: Arc<CertifiedKey>) -> Server {
         .expect("a free port")
 }
 
-// The client's side: requests laid by hand, so that it costs as little as it can.
-
-/// A Produce v7 request, acks=all, with its size prefix.
-fn produce_frame(case: &Case) -> (Vec<u8>, usize) {
-    let (set, raw) = batch(case.records, case.codec);
-    let mut frame = request(0, 7);
-    frame.extend_from_slice(&(-1_i16).to_be_bytes());
-    frame.extend_from_slice(&(-1_i16).to_be_bytes());
-    frame.extend_from_slice(&30_000_i32.to_be_bytes());
-    frame.extend_from_slice(&1_i32.to_be_bytes());
-    put_string(&mut frame, LOGSTORE);
-    frame.extend_from_slice(&1_i32.to_be_bytes());
-    frame.extend_from_slice(&0_i32.to_be_bytes());
-    frame.extend_from_slice(&i32::try_from(set.len()).expect("small").to_be_bytes());
-    frame.extend_from_slice(&set);
-    (sized(frame), raw)
-}
-
-fn request(key: i16, version: i16) -> Vec<u8> {
-    let mut frame = Vec::new();
-    frame.extend_from_slice(&key.to_be_bytes());
-    frame.extend_from_slice(&version.to_be_bytes());
-    frame.extend_from_slice(&7_i32.to_be_bytes());
-    put_string(&mut frame, "bench");
-    frame
-}
-
-fn put_string(frame: &mut Vec<u8>, text: &str) {
-    frame.extend_from_slice(&i16::try_from(text.len()).expect("short").to_be_bytes());
-    frame.extend_from_slice(text.as_bytes());
-}
-
-fn sized(body: Vec<u8>) -> Vec<u8> {
-    let mut frame = i32::try_from(body.len())
-        .expect("small")
-        .to_be_bytes()
-        .to_vec();
-    frame.extend(body);
-    frame
-}
-
-fn client(job: &str) {
+/// The client's side.
+fn replay(job: &str) {
     let words: Vec<&str> = job.split(' ').collect();
     let [address, certificate, frame, requests, connections, depth] = words[..] else {
         panic!("six words")
     };
-    let address: SocketAddr = address.parse().expect("an address");
-    let mut roots = RootCertStore::empty();
     let certificate = std::fs::read(certificate).expect("readable");
-    roots
-        .add(CertificateDer::from(certificate))
-        .expect("a certificate");
-    let config = ClientConfig::builder_with_provider(Arc::new(provider()))
-        .with_safe_default_protocol_versions()
-        .expect("both versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let config = Arc::new(config);
-    let frame: Arc<[u8]> = std::fs::read(frame).expect("readable").into();
+    let door = Door {
+        address: address.parse().expect("an address"),
+        tls: client::tls(CertificateDer::from(certificate)),
+        project: PROJECT,
+        logstore: LOGSTORE,
+        from: None,
+    };
+    let frame = std::fs::read(frame).expect("readable");
     let connections: u64 = connections.parse().expect("a number");
     if env::var_os(IDLE_VARIABLE).is_some() {
-        let _held: Vec<_> = (0..connections)
-            .map(|_| log_in(address, Arc::clone(&config)))
-            .collect();
+        let _held: Vec<_> = (0..connections).map(|_| Client::log_in(&door)).collect();
         println!("ready");
         let _ = std::io::stdin().read(&mut [0]);
         return;
@@ -356,83 +304,18 @@ fn client(job: &str) {
     let depth: usize = depth.parse().expect("a number");
     let threads: Vec<_> = (0..connections)
         .map(|_| {
-            let (config, frame) = (Arc::clone(&config), Arc::clone(&frame));
-            std::thread::spawn(move || replay(address, config, &frame, each, depth))
+            let (door, mut frame) = (door.clone(), frame.clone());
+            let replay = move || Client::log_in(&door).replay(&mut frame, depth, times(each));
+            std::thread::spawn(replay)
         })
         .collect();
     let mut times: Vec<Duration> = threads
         .into_iter()
         .flat_map(|thread| thread.join().expect("it ran"))
+        .inspect(|answer| assert_eq!(answer.code, 0, "the server refused"))
+        .map(|answer| answer.after)
         .collect();
     times.sort();
-    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
-    println!(
-        "{:6.2} ms {:6.2} ms",
-        at(0.5).as_secs_f64() * 1e3,
-        at(0.99).as_secs_f64() * 1e3
-    );
-}
-
-fn log_in(
-    address: SocketAddr,
-    config: Arc<ClientConfig>,
-) -> StreamOwned<ClientConnection, TcpStream> {
-    let socket = TcpStream::connect(address).expect("the server listens");
-    socket.set_nodelay(true).expect("a socket option");
-    let name = ServerName::try_from("localhost").expect("a name");
-    let mut stream = StreamOwned::new(ClientConnection::new(config, name).expect("TLS"), socket);
-    let mut handshake = request(17, 0);
-    put_string(&mut handshake, "PLAIN");
-    send(&mut stream, &sized(handshake));
-    receive(&mut stream);
-    send(
-        &mut stream,
-        &sized(format!("\0{PROJECT}\0id#secret").into_bytes()),
-    );
-    receive(&mut stream);
-    stream
-}
-
-fn replay(
-    address: SocketAddr,
-    config: Arc<ClientConfig>,
-    frame: &[u8],
-    count: u64,
-    depth: usize,
-) -> Vec<Duration> {
-    let mut stream = log_in(address, config);
-    let mut sent: VecDeque<Instant> = VecDeque::new();
-    let mut times = Vec::new();
-    for _ in 0..count {
-        if sent.len() == depth {
-            times.extend(answered(&mut stream, &mut sent));
-        }
-        sent.push_back(Instant::now());
-        send(&mut stream, frame);
-    }
-    while !sent.is_empty() {
-        times.extend(answered(&mut stream, &mut sent));
-    }
-    times
-}
-
-fn answered(stream: &mut impl Read, sent: &mut VecDeque<Instant>) -> Option<Duration> {
-    let answer = receive(stream);
-    // One topic, one partition: the error code stands behind correlation id, two counts, the name and the index.
-    let at = 4 + 4 + 2 + LOGSTORE.len() + 4 + 4;
-    assert_eq!(answer[at..at + 2], [0, 0], "the server refused");
-    sent.pop_front().map(|when| when.elapsed())
-}
-
-fn send(stream: &mut impl Write, bytes: &[u8]) {
-    stream.write_all(bytes).expect("the server reads");
-    stream.flush().expect("the server reads");
-}
-
-fn receive(stream: &mut impl Read) -> Vec<u8> {
-    let mut size = [0; 4];
-    stream.read_exact(&mut size).expect("the server answers");
-    let mut body = vec![0; usize::try_from(i32::from_be_bytes(size)).expect("not negative")];
-    stream.read_exact(&mut body).expect("the server answers");
-    body
+    let at = |share| milliseconds_at(&times, share);
+    println!("{:6.2} ms {:6.2} ms", at(0.5), at(0.99));
 }

@@ -1,16 +1,13 @@
-//! What both benches share: log lines as agents send them, record batches of each codec and magic made by encoders that
-//! are not ours, and the process's CPU time.
+//! What all benches share: log lines as agents send them, and record batches of each codec made by encoders that are not
+//! ours.
 
-use std::fs;
 use std::io::Write;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::BytesMut;
 use kafka_protocol::records::{
     Compression, Record, RecordBatchEncoder, RecordEncodeOptions, TimestampType,
 };
-
-/// Clock ticks a second of `/proc/self/stat`; fixed on Linux.
-const TICKS_PER_SECOND: f64 = 100.0;
 
 /// The codecs of a record batch, with their number in the attributes.
 pub const CODECS: [(&str, i16); 5] = [
@@ -20,16 +17,6 @@ pub const CODECS: [(&str, i16); 5] = [
     ("lz4", 3),
     ("zstd", 4),
 ];
-
-/// User and system CPU seconds of this process so far.
-pub fn cpu_seconds() -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").expect("Linux tells a process of itself");
-    let after_name = stat.rsplit(')').next().expect("the name is in brackets");
-    let fields: Vec<&str> = after_name.split_whitespace().collect();
-    // utime and stime are fields 14 and 15 of the whole line (proc(5)).
-    let ticks = |index: usize| fields[index].parse::<f64>().expect("a number");
-    (ticks(11) + ticks(12)) / TICKS_PER_SECOND
-}
 
 /// A JSON log line of about 200 bytes; its words and numbers vary with `seed` as those of a busy service do.
 pub fn line(seed: u64) -> String {
@@ -70,8 +57,15 @@ pub fn line(seed: u64) -> String {
     )
 }
 
-/// A batch v2 of `count` lines, its records compressed with `codec`; also the bytes before compression.
+/// Milliseconds since the epoch.
+pub fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    i64::try_from(since.expect("after 1970").as_millis()).expect("before the year 292,000,000")
+}
+
+/// A batch v2 of `count` lines of now, a millisecond apart, its records compressed with `codec`; also the bytes before compression.
 pub fn batch(count: u64, codec: i16) -> (Vec<u8>, usize) {
+    let first_ms = now_ms();
     let records: Vec<Record> = (0..count)
         .map(|index| Record {
             transactional: false,
@@ -83,7 +77,7 @@ pub fn batch(count: u64, codec: i16) -> (Vec<u8>, usize) {
             timestamp_type: TimestampType::Creation,
             offset: i64::try_from(index).expect("small"),
             sequence: i32::try_from(index).expect("small"),
-            timestamp: 1_767_225_600_000 + i64::try_from(index).expect("small"),
+            timestamp: first_ms + i64::try_from(index).expect("small"),
             key: None,
             value: Some(line(index).into_bytes().into()),
             headers: Default::default(),
