@@ -19,7 +19,7 @@ use tracing::{debug, info};
 use super::limits::Counted;
 use super::steps::{self, Described};
 use super::{BadKey, Peer, Shared};
-use crate::backend::BoxFuture;
+use crate::backend::{self, BoxFuture, LoginOutcome};
 use crate::failure::KeyState;
 use crate::ingest::InFlight;
 use crate::memory::Charge;
@@ -355,6 +355,7 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> Connection<S> {
         match &mut self.reading {
             Reading::Size { have: 4, bytes } => {
                 let size = i32::from_be_bytes(*bytes);
+                self.prove_by_others();
                 match self.session.check_size(size) {
                     Ok(0) => self.on_frame(Bytes::new(), None),
                     Ok(size) => {
@@ -392,6 +393,19 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> Connection<S> {
                 self.close(Reason::Session(CloseReason::Malformed));
             }
             _ => {}
+        }
+    }
+
+    /// Another connection may have proven the key of this one since its login: agents often have one for Metadata and
+    /// others for Produce.
+    fn prove_by_others(&mut self) {
+        if self.session.is_proven() {
+            return;
+        }
+        if let Some(tenant) = self.session.tenant()
+            && let backend::Answer::Now(LoginOutcome::Proven) = self.shared.backend.log_in(tenant)
+        {
+            self.session.prove();
         }
     }
 

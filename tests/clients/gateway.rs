@@ -88,6 +88,7 @@ impl Gateway {
     /// All logs of a Logstore.
     pub fn logs(&self, logstore: &str) -> Vec<StoredLog> {
         let output = sluice("logs", self.dir.path())
+            .args(["--project", &self.greeting.user])
             .args(["--format", "json", logstore])
             .output()
             .expect("sluice logs starts");

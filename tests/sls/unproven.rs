@@ -44,8 +44,6 @@ fn an_unproven_session_sends_frames_of_1_mib_at_most_and_a_proven_one_larger_one
     let setup = Setup::new();
     let large = "x".repeat(900_000);
     let mut client = setup.client();
-    let small = ask(LOGSTORE, batch(&[&large]));
-    assert_eq!(client.produce(&small), [0]);
     let two = || ask(LOGSTORE, batch(&[&large, &large]));
     let frame = client.produce_frame(&two());
     // It may be closed while the frame is still being written.
@@ -54,6 +52,18 @@ fn an_unproven_session_sends_frames_of_1_mib_at_most_and_a_proven_one_larger_one
     let mut client = setup.client();
     assert_eq!(client.metadata(LOGSTORE, false), (0, 3));
     assert_eq!(client.produce(&two()), [0]);
+}
+
+/// Agents ask for Metadata on one connection and produce on others, which may have logged in before.
+#[test]
+fn a_session_is_proven_by_what_another_one_of_the_same_key_has_shown() {
+    let setup = Setup::new();
+    let mut producer = setup.client();
+    let mut other = setup.client();
+    assert_eq!(other.metadata(LOGSTORE, false), (0, 3));
+    let large = "x".repeat(900_000);
+    let two = ask(LOGSTORE, batch(&[&large, &large]));
+    assert_eq!(producer.produce(&two), [0]);
 }
 
 /// What 60 guesses from one address come to, while another asks for something of its own.

@@ -61,9 +61,11 @@ impl<'a> Sender<'a> {
         let mut group = self.timely(group).await?;
         let mut payload = self.shared.client.payload(&group);
         let mut tries = Tries::default();
+        let mut last: Option<CallError> = None;
         loop {
-            let pause = self.wait_for_quotas(&mut tries).await;
-            pause.map_err(Failed::Put)?;
+            self.wait_for_quotas(&mut tries, last.as_ref())
+                .await
+                .map_err(Failed::Put)?;
             if !self.is_timely(&group) {
                 group = self.timely(group).await?;
                 payload = self.shared.client.payload(&group);
@@ -82,6 +84,7 @@ impl<'a> Sender<'a> {
                 return Err(Failed::Put(tries.verdict(&error)));
             }
             sleep_until(TokioInstant::from_std(next)).await;
+            last = Some(error);
         }
     }
 
@@ -129,11 +132,19 @@ impl<'a> Sender<'a> {
     // Quotas
 
     /// Waits until shard, project and region take something; goes to another shard where that one takes it earlier.
-    async fn wait_for_quotas(&self, tries: &mut Tries) -> Result<(), PutError> {
+    async fn wait_for_quotas(
+        &self,
+        tries: &mut Tries,
+        last: Option<&CallError>,
+    ) -> Result<(), PutError> {
         loop {
             let now = Instant::now();
             if now >= self.deadline {
-                return Err(tries.surely(PutError::NotStored(TOO_LATE)));
+                // Who overslept tells why his last try failed.
+                return Err(match last {
+                    Some(error) => tries.verdict(error),
+                    None => tries.surely(PutError::NotStored(TOO_LATE)),
+                });
             }
             if self.shared.levels.is_quiet() {
                 return Ok(());
