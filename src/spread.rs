@@ -14,39 +14,33 @@ use crate::tenant::{LogstoreName, Tenant};
 
 mod batcher;
 mod pace;
+mod remembered;
 mod rotation;
 
 pub use batcher::Batcher;
+pub use rotation::Rotation;
 
-/// Whose logs may share a group. Credentials count whole, so that a wrong secret can never ride in another's group.
+/// A Logstore, and the key with which it is written to. Credentials count whole, so that a wrong secret can never ride
+/// in another's group.
 #[derive(Clone, Debug)]
-pub struct GroupKey {
+pub struct Destination {
     pub tenant: Arc<Tenant>,
     pub logstore: LogstoreName,
-    /// What stands in `__source__`.
-    pub source: Arc<str>,
-    /// What stands in `__topic__`.
-    pub topic: Arc<str>,
 }
 
-impl PartialEq for GroupKey {
+impl PartialEq for Destination {
     fn eq(&self, other: &Self) -> bool {
-        self.logstore == other.logstore
-            && self.source == other.source
-            && self.topic == other.topic
-            && same_tenant(&self.tenant, &other.tenant)
+        self.logstore == other.logstore && same_tenant(&self.tenant, &other.tenant)
     }
 }
 
-impl Eq for GroupKey {}
+impl Eq for Destination {}
 
-impl Hash for GroupKey {
+impl Hash for Destination {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.tenant.project.hash(state);
         self.tenant.credentials.access_key_id.hash(state);
         self.logstore.hash(state);
-        self.source.hash(state);
-        self.topic.hash(state);
     }
 }
 
@@ -55,6 +49,16 @@ fn same_tenant(one: &Arc<Tenant>, other: &Arc<Tenant>) -> bool {
         || (one.project == other.project
             && one.endpoint == other.endpoint
             && one.credentials == other.credentials)
+}
+
+/// Whose logs may share a group.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct GroupKey {
+    pub destination: Destination,
+    /// What stands in `__source__`.
+    pub source: Arc<str>,
+    /// What stands in `__topic__`.
+    pub topic: Arc<str>,
 }
 
 /// One Kafka batch: all of it goes into one write set.
@@ -104,10 +108,7 @@ impl Content {
 /// A group on its way to a shard.
 #[derive(Debug)]
 pub struct ReadyGroup {
-    pub tenant: Arc<Tenant>,
-    pub logstore: LogstoreName,
-    pub source: Arc<str>,
-    pub topic: Arc<str>,
+    pub key: GroupKey,
     pub shard: u32,
     pub content: Content,
     pub shares: Vec<Share>,

@@ -25,6 +25,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "memory",
             "refusals",
             "signature",
+            "spread",
             "tenant",
         ],
     ),

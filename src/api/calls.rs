@@ -1,8 +1,5 @@
 //! The calls, each carried out for a caller who is known and may make it.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-
 use hyper::body::Incoming;
 
 use super::answer::Answer;
@@ -84,22 +81,5 @@ impl Caller<'_> {
             logstore,
             shard: number,
         })
-    }
-}
-
-/// Whose turn it is among the shards of each Logstore. As many entries as there are Logstores.
-#[derive(Debug, Default)]
-pub struct Rotation(Mutex<HashMap<(ProjectName, LogstoreName), usize>>);
-
-impl Rotation {
-    /// 0, 1, 2 … for each Logstore; it must exist.
-    fn next(&self, project: &ProjectName, logstore: &LogstoreName) -> usize {
-        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let turn = turns
-            .entry((project.clone(), logstore.clone()))
-            .or_default();
-        let now = *turn;
-        *turn = turn.wrapping_add(1);
-        now
     }
 }

@@ -6,7 +6,7 @@ use libdeflater::{CompressionLvl, Compressor, Decompressor};
 use zstd::zstd_safe;
 
 use super::error::Error;
-use crate::logs;
+use crate::logs::Compression;
 use crate::refusals::shown;
 
 /// Fast, as the official SDKs choose it.
@@ -53,19 +53,16 @@ impl Codec {
 
     /// Exactly `raw_bytes`, which the caller has bounded.
     pub fn decompress(self, body: &[u8], raw_bytes: usize) -> Result<Vec<u8>, Error> {
-        if self == Self::Lz4 {
-            return logs::decompress(body, raw_bytes).map_err(|_| Error::Uncompress);
-        }
-        let mut raw = vec![0; raw_bytes];
-        let found = match self {
-            Self::Zstd => zstd_safe::decompress(&mut raw[..], body).ok(),
-            _ => Decompressor::new().zlib_decompress(body, &mut raw).ok(),
+        let raw = match self {
+            Self::Lz4 => Compression::Lz4.decompress(body, raw_bytes).ok(),
+            Self::Zstd => Compression::Zstd.decompress(body, raw_bytes).ok(),
+            Self::Deflate => {
+                let mut raw = vec![0; raw_bytes];
+                let found = Decompressor::new().zlib_decompress(body, &mut raw).ok();
+                (found == Some(raw_bytes)).then_some(raw)
+            }
         };
-        if found == Some(raw_bytes) {
-            Ok(raw)
-        } else {
-            Err(Error::Uncompress)
-        }
+        raw.ok_or(Error::Uncompress)
     }
 
     /// `None`: the library refuses, and the bytes go as they are.

@@ -1,7 +1,7 @@
 //! One request from head to answer; whatever goes wrong on the way becomes an answer too.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use hyper::Request;
@@ -10,7 +10,7 @@ use hyper::http::request::Parts;
 
 use super::answer::{self, Answer, RequestIds};
 use super::call::Call;
-use super::calls::{self, Caller, Rotation};
+use super::calls::{self, Caller};
 use super::error::Error;
 use super::head::Head;
 use super::limits::Timeouts;
@@ -19,6 +19,7 @@ use super::readers::Readers;
 use super::{Config, body, identity};
 use crate::backend::embedded::Embedded;
 use crate::refusals::{Refusals, shown};
+use crate::spread::Rotation;
 
 /// Seconds.
 const DAY_S: u64 = 24 * 60 * 60;
@@ -32,7 +33,8 @@ pub struct Service {
     pub(super) retention_days: u64,
     pub(super) memory: Memory,
     pub(super) readers: Readers,
-    pub(super) rotation: Rotation,
+    /// Whose turn it is among the shards of each Logstore.
+    pub(super) rotation: Mutex<Rotation>,
     pub(super) timeouts: Timeouts,
     /// Unix seconds.
     pub(super) started_s: i64,
@@ -52,7 +54,7 @@ impl Service {
             memory: Memory::new(config.timeouts.room),
             readers: Readers::new(config.data_dir.clone(), config.timeouts.room),
             timeouts: config.timeouts,
-            rotation: Rotation::default(),
+            rotation: Mutex::default(),
             started_s: now_s(),
             ids: RequestIds::new()?,
             refusals: Refusals::default(),

@@ -13,7 +13,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::Semaphore;
 
@@ -38,6 +38,7 @@ pub mod client;
 pub mod config;
 mod isolate;
 mod levels;
+mod pause;
 mod put;
 mod reports;
 mod send;
@@ -188,18 +189,10 @@ impl Backend for Sls {
     }
 }
 
-/// A random time up to this one.
-fn jitter(longest: Duration) -> Duration {
-    let mut bytes = [0; 4];
-    // Without randomness everybody waits the longest.
-    if getrandom::fill(&mut bytes).is_err() {
-        return longest;
-    }
-    longest.mul_f64(f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::client::{Endpoint, Settings, SignatureVersion};
     use super::*;
     use crate::logs::Compression;

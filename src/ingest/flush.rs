@@ -146,16 +146,16 @@ fn place_all(inner: &Inner, worker: &mut Worker, groups: Vec<ReadyGroup>) -> Vec
     groups
         .into_iter()
         .map(|group| Placed {
-            tenant: group.tenant,
-            logstore: group.logstore,
             shard: group.shard,
             group: match group.content {
                 Content::Closed(group) => group,
                 Content::Open(piece) => {
-                    let envelope = inner.envelope(&group.source, &group.topic);
+                    let envelope = inner.envelope(&group.key.source, &group.key.topic);
                     worker.closer.close(vec![piece], &envelope)
                 }
             },
+            tenant: group.key.destination.tenant,
+            logstore: group.key.destination.logstore,
             shares: group.shares,
         })
         .collect()

@@ -14,7 +14,7 @@ use crate::backend::Mark;
 use crate::catalog::Target;
 use crate::failure::Failure;
 use crate::idempotence::{Outcome, Producers, Temporary, Ticket, Verdict};
-use crate::spread::{Batcher, Entry, GroupKey};
+use crate::spread::{Batcher, Destination, Entry, GroupKey};
 
 /// What must change together: a batch's admission, its turn and its place in the batcher.
 pub(super) struct State {
@@ -96,8 +96,10 @@ impl State {
         });
         let entry = Entry {
             key: GroupKey {
-                tenant,
-                logstore: target.route.logstore,
+                destination: Destination {
+                    tenant,
+                    logstore: target.route.logstore,
+                },
                 source,
                 topic,
             },

@@ -6,16 +6,14 @@
 //! unless something behind it is full: what cannot leave yet goes on collecting company.
 
 use std::collections::{BTreeSet, HashMap};
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::pace::Paces;
 use super::rotation::Rotation;
-use super::{Content, Entry, GroupKey, LaneId, Ready, ReadyGroup, Taken, same_tenant};
+use super::{Content, Destination, Entry, GroupKey, LaneId, Ready, ReadyGroup, Taken};
 use crate::backend::{Linger, Mark, Profile, Share};
 use crate::logs::{Bounds, Piece};
-use crate::tenant::{LogstoreName, Tenant};
 
 /// A write set is closed at this size: large enough to make a commit cheap, small enough to be written in some 10 ms.
 const WRITE_SET_BYTES_MAX: usize = 16 << 20;
@@ -39,30 +37,10 @@ pub struct Batcher<W> {
 }
 
 /// Whose writes are bounded together; `None` in its place where all are.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct LaneKey {
-    tenant: Arc<Tenant>,
-    logstore: LogstoreName,
+    destination: Destination,
     place: u32,
-}
-
-impl PartialEq for LaneKey {
-    fn eq(&self, other: &Self) -> bool {
-        self.place == other.place
-            && self.logstore == other.logstore
-            && same_tenant(&self.tenant, &other.tenant)
-    }
-}
-
-impl Eq for LaneKey {}
-
-impl Hash for LaneKey {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.tenant.project.hash(state);
-        self.tenant.credentials.access_key_id.hash(state);
-        self.logstore.hash(state);
-        self.place.hash(state);
-    }
 }
 
 #[derive(Debug)]
@@ -238,23 +216,14 @@ impl<W> Batcher<W> {
 
     /// Gives a group its shard.
     fn place(&mut self, group: Waiting) -> ReadyGroup {
-        let GroupKey {
-            tenant,
-            logstore,
-            source,
-            topic,
-        } = group.key;
         let shard = if self.by_partition {
             shard_of(&group.shards, group.partition)
         } else {
-            self.rotation
-                .next(&tenant.project, &logstore, &group.shards)
+            let Destination { tenant, logstore } = &group.key.destination;
+            self.rotation.next(&tenant.project, logstore, &group.shards)
         };
         ReadyGroup {
-            tenant,
-            logstore,
-            source,
-            topic,
+            key: group.key,
             shard,
             content: group.content,
             shares: group.shares,
@@ -263,8 +232,7 @@ impl<W> Batcher<W> {
 
     fn lane(&mut self, key: &GroupKey, place: u32) -> LaneId {
         let key = (!self.linger.is_none()).then(|| LaneKey {
-            tenant: Arc::clone(&key.tenant),
-            logstore: key.logstore.clone(),
+            destination: key.destination.clone(),
             place,
         });
         let id = match &key {
@@ -276,7 +244,8 @@ impl<W> Batcher<W> {
         };
         self.lanes.entry(id).or_insert_with(|| Lane {
             linger: key.as_ref().map_or(Duration::ZERO, |key| {
-                self.paces.recall(&key.tenant.project, &key.logstore)
+                let Destination { tenant, logstore } = &key.destination;
+                self.paces.recall(&tenant.project, logstore)
             }),
             key,
             segments: Segments::new(),
@@ -309,8 +278,8 @@ impl<W> Batcher<W> {
             ..
         }) = self.lanes.remove(&id)
         {
-            self.paces
-                .remember(&key.tenant.project, &key.logstore, linger);
+            let Destination { tenant, logstore } = &key.destination;
+            self.paces.remember(&tenant.project, logstore, linger);
             self.ids.remove(&key);
         }
     }

@@ -1,8 +1,8 @@
 //! How long each Logstore's groups wait for company: longer while company comes, shorter while none does.
 
-use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
+use super::remembered::Remembered;
 use crate::backend::Linger;
 use crate::tenant::{LogstoreName, ProjectName};
 
@@ -13,22 +13,18 @@ const LONELY_BATCHES_MAX: usize = 2;
 /// The first step up from a shortest linger of zero.
 const STEP_MIN: Duration = Duration::from_millis(1);
 
-type Place = (ProjectName, LogstoreName);
-
 #[derive(Debug)]
 pub struct Paces {
     linger: Linger,
-    /// Those that are not at the shortest.
-    known: HashMap<Place, Duration>,
-    added: VecDeque<Place>,
+    /// Those that were not always at the shortest.
+    known: Remembered<Duration>,
 }
 
 impl Paces {
     pub fn new(linger: Linger) -> Self {
         Self {
             linger,
-            known: HashMap::new(),
-            added: VecDeque::new(),
+            known: Remembered::new(LOGSTORES_MAX),
         }
     }
 
@@ -43,24 +39,13 @@ impl Paces {
 
     pub fn recall(&self, project: &ProjectName, logstore: &LogstoreName) -> Duration {
         let place = (project.clone(), logstore.clone());
-        self.known.get(&place).copied().unwrap_or(self.linger.min)
+        self.known.get(&place).unwrap_or(self.linger.min)
     }
 
     pub fn remember(&mut self, project: &ProjectName, logstore: &LogstoreName, linger: Duration) {
         let place = (project.clone(), logstore.clone());
-        if let Some(known) = self.known.get_mut(&place) {
-            *known = linger;
-            return;
-        }
-        if linger <= self.linger.min {
-            return;
-        }
-        self.known.insert(place.clone(), linger);
-        self.added.push_back(place);
-        if self.added.len() > LOGSTORES_MAX
-            && let Some(oldest) = self.added.pop_front()
-        {
-            self.known.remove(&oldest);
+        if linger > self.linger.min || self.known.get(&place).is_some() {
+            self.known.set(place, linger);
         }
     }
 }

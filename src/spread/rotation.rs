@@ -1,39 +1,31 @@
 //! Round-robin over the shards of each Logstore: over any window the shards' shares differ by at most one group.
 
-use std::collections::{HashMap, VecDeque};
-
+use super::remembered::Remembered;
 use crate::tenant::{LogstoreName, ProjectName};
 
-/// Logstores whose place in the round is remembered; the one added first goes, and merely starts its round again.
+/// Logstores whose place in the round is remembered; one that is forgotten merely starts its round again.
 const LOGSTORES_MAX: usize = 100_000;
 
-type Place = (ProjectName, LogstoreName);
+/// The shard of each Logstore that took the last group.
+#[derive(Debug)]
+pub struct Rotation(Remembered<u32>);
 
-/// Where each Logstore's round stands.
-#[derive(Debug, Default)]
-pub struct Rotation {
-    /// The shard that took the last group.
-    last: HashMap<Place, u32>,
-    added: VecDeque<Place>,
+impl Default for Rotation {
+    fn default() -> Self {
+        Self(Remembered::new(LOGSTORES_MAX))
+    }
 }
 
 impl Rotation {
     /// The next shard of a Logstore. The round goes by shard id, so it holds when the list of shards changes.
     pub fn next(&mut self, project: &ProjectName, logstore: &LogstoreName, shards: &[u32]) -> u32 {
         let place = (project.clone(), logstore.clone());
-        let last = self.last.get(&place).copied();
+        let last = self.0.get(&place);
         let first = shards.iter().copied().min().unwrap_or(0);
         let above =
             last.and_then(|last| shards.iter().copied().filter(|shard| *shard > last).min());
         let shard = above.unwrap_or(first);
-        if self.last.insert(place.clone(), shard).is_none() {
-            self.added.push_back(place);
-            if self.added.len() > LOGSTORES_MAX
-                && let Some(oldest) = self.added.pop_front()
-            {
-                self.last.remove(&oldest);
-            }
-        }
+        self.0.set(place, shard);
         shard
     }
 }

@@ -1,7 +1,7 @@
 //! PutLogs: one LogGroup, checked, to one shard; answered when the store has it for good.
 
 use std::net::Ipv4Addr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use hyper::body::Incoming;
 
@@ -126,14 +126,17 @@ fn shard(
     shards: &Shards,
 ) -> u32 {
     let writable = &shards.writable;
-    let index = match target {
-        Target::InTurn => service.rotation.next(&caller.project, logstore) % writable.len(),
+    match target {
+        Target::InTurn => {
+            let rotation = service.rotation.lock();
+            let mut rotation = rotation.unwrap_or_else(PoisonError::into_inner);
+            rotation.next(&caller.project, logstore, writable)
+        }
         Target::Key(key) => {
             let count = u32::try_from(writable.len()).unwrap_or(u32::MAX);
-            ranges::index_of(key, count) as usize
+            writable[ranges::index_of(key, count) as usize]
         }
-    };
-    writable[index]
+    }
 }
 
 fn set(

@@ -156,13 +156,8 @@ impl Account {
             return Look::Refused(error);
         }
         let is_asking = entry.asking.is_some();
-        if let Some(known) = &entry.known {
-            let logstore = Logstore {
-                shards: Arc::clone(&known.shards),
-                may_write: entry.may_write(now),
-                exists: true,
-            };
-            let is_old = now >= known.refresh_at;
+        if let Some((logstore, refresh_at)) = entry.logstore(now) {
+            let is_old = now >= refresh_at;
             let refresh = (is_old && !is_asking && may_ask).then(|| state.ask(name).0);
             return Look::Known { logstore, refresh };
         }
@@ -225,14 +220,8 @@ impl Account {
     ) -> Option<WriteRuling> {
         let mut state = self.lock();
         let grace = self.key_grace;
-        let ruling = match kind {
-            Kind::InvalidAccessKeyId | Kind::SignatureNotMatch => state.key.refuse(now, grace),
-            Kind::Unauthorized => state.entry(name).writes.refuse(now, grace),
-            Kind::NoProject | Kind::NoLogstore => {
-                state.entry(name).exists.refuse(now, Duration::ZERO)
-            }
-            _ => return None,
-        };
+        let right = |entry: &mut Entry| entry.writes.refuse(now, grace);
+        let ruling = state.rule(name, kind, right, grace, now)?;
         if let Ruling::AskAgain(at) = ruling {
             return Some(WriteRuling::AskAgain(at));
         }
@@ -277,15 +266,7 @@ impl Account {
         let mut listed: Vec<_> = state
             .logstores
             .iter()
-            .filter_map(|(name, entry)| {
-                let known = entry.known.as_ref()?;
-                let logstore = Logstore {
-                    shards: Arc::clone(&known.shards),
-                    may_write: entry.may_write(now),
-                    exists: true,
-                };
-                Some((name.clone(), logstore))
-            })
+            .filter_map(|(name, entry)| Some((name.clone(), entry.logstore(now)?.0)))
             .collect();
         listed.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         listed.truncate(max);
@@ -346,20 +327,14 @@ impl State {
         grace: Duration,
         now: Instant,
     ) -> Next {
-        let ruling = match kind {
-            Kind::InvalidAccessKeyId | Kind::SignatureNotMatch => self.key.refuse(now, grace),
-            Kind::Unauthorized => self.entry(name).lists.refuse(now, grace),
-            Kind::NoProject | Kind::NoLogstore => {
-                self.entry(name).exists.refuse(now, Duration::ZERO)
-            }
-            Kind::NoShard => {
-                self.entry(name).postpone(DescribeError::NoLogstore, now);
-                return Next::Done;
-            }
-            _ => {
-                self.entry(name).postpone(DescribeError::Unavailable, now);
-                return Next::Done;
-            }
+        let right = |entry: &mut Entry| entry.lists.refuse(now, grace);
+        let Some(ruling) = self.rule(name, kind, right, grace, now) else {
+            let error = match kind {
+                Kind::NoShard => DescribeError::NoLogstore,
+                _ => DescribeError::Unavailable,
+            };
+            self.entry(name).postpone(error, now);
+            return Next::Done;
         };
         if let Ruling::AskAgain(at) = ruling {
             return Next::AskAgain(at);
@@ -370,6 +345,26 @@ impl State {
             Ruling::Held => Next::Held,
             _ => Next::Done,
         }
+    }
+
+    /// What follows where the key, a right of it or the Logstore's existence is refused; `None`: something else is. `right`
+    /// refuses the right at stake.
+    fn rule(
+        &mut self,
+        name: &LogstoreName,
+        kind: Kind,
+        right: impl FnOnce(&mut Entry) -> Ruling,
+        grace: Duration,
+        now: Instant,
+    ) -> Option<Ruling> {
+        Some(match kind {
+            Kind::InvalidAccessKeyId | Kind::SignatureNotMatch => self.key.refuse(now, grace),
+            Kind::Unauthorized => right(self.entry(name)),
+            Kind::NoProject | Kind::NoLogstore => {
+                self.entry(name).exists.refuse(now, Duration::ZERO)
+            }
+            _ => return None,
+        })
     }
 
     /// A refusal stands: it is answered from memory for a moment, and what was known is not any more.
@@ -409,6 +404,17 @@ impl State {
 }
 
 impl Entry {
+    /// What is known, and when it is to be asked anew.
+    fn logstore(&self, now: Instant) -> Option<(Logstore, Instant)> {
+        let known = self.known.as_ref()?;
+        let logstore = Logstore {
+            shards: Arc::clone(&known.shards),
+            may_write: self.may_write(now),
+            exists: true,
+        };
+        Some((logstore, known.refresh_at))
+    }
+
     fn may_write(&self, now: Instant) -> Permission {
         if self.no_writes_until.is_some_and(|until| now < until) {
             Permission::No

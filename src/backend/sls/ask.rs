@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::{Instant as TokioInstant, sleep_until, timeout};
 
+use super::Shared;
 use super::account::{Account, Look, Next};
 use super::client::{CallError, Kind};
-use super::{Shared, WINDOW};
 use crate::backend::{DescribeError, LoginOutcome, Logstore};
-use crate::logs::TimeWindow;
 use crate::tenant::{LogstoreName, Tenant};
 
 /// A login waits no longer for the Log Service; then it is taken unproven.
@@ -20,10 +19,6 @@ const LOGIN_TIMEOUT: Duration = Duration::from_secs(3);
 const LOGIN_LIFE: Duration = Duration::from_secs(1);
 
 impl Shared {
-    pub(super) fn window(&self) -> TimeWindow {
-        WINDOW
-    }
-
     /// What is known of a Logstore; else, who is asking. Starts to ask where nobody does.
     pub(super) fn look(
         self: &Arc<Self>,

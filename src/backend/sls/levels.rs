@@ -6,14 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::jitter;
+use super::pause::{self, PAUSE_MAX};
 use crate::backend::Placed;
 use crate::tenant::{LogstoreName, ProjectName};
 
-/// Pauses double from the first to the longest.
-const PAUSE_FIRST: Duration = Duration::from_millis(100);
-const PAUSE_MAX: Duration = Duration::from_secs(2);
-const DOUBLINGS_MAX: u32 = 5;
 /// A level that gave no trouble for so long is forgotten.
 const MEMORY: Duration = Duration::from_secs(60);
 /// Levels remembered; beyond that none is added.
@@ -104,11 +100,11 @@ impl Levels {
         let doublings = match pauses.get(&level) {
             // Writes that were under way together were refused together: that is one refusal.
             Some(pause) if now < pause.until => return pause.until,
-            Some(pause) => (pause.doublings + 1).min(DOUBLINGS_MAX),
+            Some(pause) => pause.doublings.saturating_add(1),
             None => 0,
         };
-        let longest = (PAUSE_FIRST * 2_u32.pow(doublings)).min(PAUSE_MAX);
-        let until = now + longest / 2 + jitter(longest / 2);
+        let longest = pause::longest(doublings);
+        let until = now + longest / 2 + pause::jitter(longest / 2);
         if pauses.len() < LEVELS_MAX || pauses.contains_key(&level) {
             let pause = Pause {
                 until,
@@ -123,9 +119,6 @@ impl Levels {
 
     /// When something may be sent there again; `None`: now.
     pub fn until(&self, level: &Level, now: Instant) -> Option<Instant> {
-        if self.count.load(Ordering::Acquire) == 0 {
-            return None;
-        }
         let pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
         let until = pauses.get(level)?.until;
         (now < until).then_some(until)
@@ -133,9 +126,6 @@ impl Levels {
 
     /// A write went through: these levels have room again.
     pub fn passed(&self, levels: [Level; 3]) {
-        if self.count.load(Ordering::Acquire) == 0 {
-            return;
-        }
         let mut pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
         for level in levels {
             pauses.remove(&level);
@@ -143,6 +133,7 @@ impl Levels {
         self.count.store(pauses.len(), Ordering::Release);
     }
 
+    /// The usual case: nothing is paused, and nothing of the above need be asked.
     pub fn is_quiet(&self) -> bool {
         self.count.load(Ordering::Acquire) == 0
     }
@@ -175,7 +166,7 @@ mod tests {
         let (levels, mut now) = (Levels::default(), Instant::now());
         assert!(levels.is_quiet());
         for doublings in 0..8 {
-            let longest = (PAUSE_FIRST * 2_u32.pow(doublings)).min(PAUSE_MAX);
+            let longest = pause::longest(doublings);
             let until = levels.exceeded(level("one"), now);
             assert!((now + longest / 2..=now + longest).contains(&until));
             assert_eq!(

@@ -16,7 +16,7 @@ use super::client::{CallError, Kind, Payload, QuotaLevel, Target};
 use super::levels::Level;
 use super::standing::CONFIRMATION_PAUSE;
 use super::tries::Tries;
-use super::{Route, Shared};
+use super::{Route, Shared, WINDOW};
 use crate::backend::{Placed, PutError};
 use crate::logs::{Apart, GroupCloser, LogGroup, Repair};
 
@@ -289,8 +289,7 @@ impl<'a> Sender<'a> {
     // Times
 
     fn is_timely(&self, group: &LogGroup) -> bool {
-        let window = self.shared.window();
-        window.covers(group.time_min, group.time_max, self.now_s())
+        WINDOW.covers(group.time_min, group.time_max, self.now_s())
     }
 
     /// Unix seconds by the Log Service's clock.
@@ -306,7 +305,7 @@ impl<'a> Sender<'a> {
         }
         let repair = Repair::Time {
             now_s: self.now_s(),
-            window: Some(self.shared.window()),
+            window: Some(WINDOW),
         };
         let codec = self.shared.client.codec();
         let work = move || {

@@ -3,13 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::client::{CallError, Kind};
-use super::jitter;
+use super::pause::{self, PAUSE_MAX};
 use crate::backend::PutError;
 
-/// Pauses between tries: at random up to so much, which doubles.
-const PAUSE_FIRST: Duration = Duration::from_millis(100);
-const PAUSE_MAX: Duration = Duration::from_secs(2);
-const DOUBLINGS_MAX: u32 = 5;
 const NO_ANSWER: &str = "the Log Service did not answer in time";
 const KEY_UNDER_TEST: &str = "the Log Service refuses what was good a moment ago";
 
@@ -30,8 +26,7 @@ pub struct Tries {
 impl Tries {
     /// At random up to the longest, so that those who failed together do not come back together.
     pub fn pause(&self) -> Duration {
-        let doublings = self.failures.saturating_sub(1).min(DOUBLINGS_MAX);
-        jitter((PAUSE_FIRST * 2_u32.pow(doublings)).min(PAUSE_MAX))
+        pause::jitter(pause::longest(self.failures.saturating_sub(1)))
     }
 
     pub fn throttled(&self, pause: Duration) -> PutError {

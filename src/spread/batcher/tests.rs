@@ -31,8 +31,10 @@ fn tenant(secret: &str) -> Arc<Tenant> {
 fn key(secret: &str, source: &str) -> GroupKey {
     let logstore = LogstoreName::parse("logstore").expect("a good name");
     GroupKey {
-        tenant: tenant(secret),
-        logstore,
+        destination: Destination {
+            tenant: tenant(secret),
+            logstore,
+        },
         source: source.into(),
         topic: "".into(),
     }
