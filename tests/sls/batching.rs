@@ -20,7 +20,11 @@ fn small_requests_from_200_addresses_become_few_writes() {
         for source in 0..200 {
             let setup = &setup;
             scope.spawn(move || {
-                let mut client = Client::dial_from(address(source), &setup.gateway);
+                let mut client = Client::dial_from(
+                    address(source),
+                    setup.gateway.address,
+                    &setup.gateway.certificate,
+                );
                 client.log_in(PROJECT, PASSWORD).expect("a good key");
                 assert_eq!(client.metadata(LOGSTORE, false), (0, 3));
                 for number in 0..5 {

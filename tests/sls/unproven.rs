@@ -74,7 +74,11 @@ fn guess(setup: &Setup, attempt: fn(&mut Client, &str)) {
     thread::scope(|scope| {
         for guess in 0..60 {
             scope.spawn(move || {
-                let mut client = Client::dial_from(address(60_000), &setup.gateway);
+                let mut client = Client::dial_from(
+                    address(60_000),
+                    setup.gateway.address,
+                    &setup.gateway.certificate,
+                );
                 attempt(&mut client, &format!("key-id#guess-{guess}"));
             });
         }

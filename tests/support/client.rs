@@ -19,8 +19,6 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use socket2::{Domain, Socket, Type};
 
-use super::{Gateway, PASSWORD, PROJECT};
-
 /// Of all Produce requests here unless a test says otherwise.
 pub const PRODUCE_VERSION: i16 = 9;
 /// Of records that a test says nothing else of: the start of 2026.
@@ -52,22 +50,18 @@ pub fn ask(topic: &str, set: Bytes) -> Ask<'_> {
 }
 
 impl Client {
-    /// Dials and logs in.
-    pub fn new(gateway: &Gateway) -> Self {
-        let mut client = Self::dial(gateway.address, &gateway.certificate, "localhost");
-        client.log_in(PROJECT, PASSWORD).expect("a good key");
-        client
-    }
-
     /// Dials from this address.
-    pub fn dial_from(source: IpAddr, gateway: &Gateway) -> Self {
-        let socket = Socket::new(Domain::for_address(gateway.address), Type::STREAM, None);
+    pub fn dial_from(
+        source: IpAddr,
+        address: SocketAddr,
+        certificate: &CertificateDer<'static>,
+    ) -> Self {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None);
         let socket = socket.expect("a socket");
         let local = SocketAddr::new(source, 0);
         socket.bind(&local.into()).expect("an address of loopback");
-        let remote = gateway.address.into();
-        socket.connect(&remote).expect("the server listens");
-        Self::over(socket.into(), &gateway.certificate, "localhost")
+        socket.connect(&address.into()).expect("the server listens");
+        Self::over(socket.into(), certificate, "localhost")
     }
 
     pub fn dial(address: SocketAddr, certificate: &CertificateDer<'static>, name: &str) -> Self {

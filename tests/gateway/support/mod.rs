@@ -13,3 +13,12 @@ pub mod told;
 pub use eventually::eventually;
 pub use gateway::{Gateway, LOGSTORE, PASSWORD, PROJECT, Settings};
 pub use store::{contents, embedded};
+
+impl client::Client {
+    /// Dials and logs in.
+    pub fn new(gateway: &Gateway) -> Self {
+        let mut client = Self::dial(gateway.address, &gateway.certificate, "localhost");
+        client.log_in(PROJECT, PASSWORD).expect("a good key");
+        client
+    }
+}

@@ -90,7 +90,11 @@ impl Setup {
     /// From an address that nobody has dialled from yet.
     pub fn dial(&self) -> Client {
         let number = self.dialled.fetch_add(1, Ordering::Relaxed);
-        Client::dial_from(address(number), &self.gateway)
+        Client::dial_from(
+            address(number),
+            self.gateway.address,
+            &self.gateway.certificate,
+        )
     }
 
     /// What is stored, in no order.

@@ -1,9 +1,9 @@
 //! Metadata, versions 0–12.
 
+use crate::dialogue::{Probe, Step};
+use crate::request::Request;
+use crate::schemas::METADATA;
 use crate::support::LOGSTORE;
-use crate::wire::dialogue::{Probe, Step};
-use crate::wire::request::Request;
-use crate::wire::schemas::METADATA;
 
 const VERSIONS: std::ops::RangeInclusive<i16> = 0..=12;
 /// First version that can ask for topics without having them made.

@@ -2,15 +2,21 @@
 //! `differences` says why, and what stands there does differ.
 
 mod answer;
+#[path = "../support/broker.rs"]
+mod broker;
 mod client;
 mod compare;
 mod connection;
 mod dialogue;
 mod differences;
 mod probes;
+#[path = "../support/programs.rs"]
+#[allow(dead_code, reason = "the clients' own tests use all of it")]
+mod programs;
 mod request;
 mod schemas;
 mod sets;
+mod support;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -21,13 +27,13 @@ use sluice::server::limits::Limits;
 use sluice::session;
 use tempfile::TempDir;
 
-use self::client::Client;
-use self::compare::Difference;
-use self::connection::Place;
-use self::dialogue::{Of, Probe};
-use self::differences::Table;
-use crate::broker::{self, Broker};
-use crate::support::{Gateway, Settings, embedded};
+use broker::Broker;
+use client::Client;
+use compare::Difference;
+use connection::Place;
+use dialogue::{Of, Probe};
+use differences::Table;
+use support::{Gateway, PASSWORD, PROJECT, Settings, embedded};
 
 /// All probes take half a minute; a server that stopped answering must not hold the test for ever.
 const RUN_MAX: Duration = Duration::from_secs(300);
@@ -38,9 +44,15 @@ const HANGING: Duration = Duration::from_millis(500);
 /// As Kafka shows of a topic by our configuration.
 const PARTITIONS: u32 = 2;
 
+/// What both servers hold to, so that sizes are judged alike.
+const FRAME_BYTES_MAX: usize = 4 << 20;
+const SET_BYTES_MAX: usize = 1 << 20;
+const FRAME_BEFORE_LOGIN_BYTES_MAX: usize = 16 << 10;
+const FAILED_LOGIN_DELAY: Duration = Duration::from_millis(20);
+
 #[test]
 fn sluice_answers_as_kafka_does_or_the_table_says_why_not() {
-    let Some(broker) = Broker::start() else {
+    let Some(broker) = start_broker() else {
         return;
     };
     let folders = [Of::Published, Of::Alike].map(|of| (of, new_folder()));
@@ -74,6 +86,26 @@ fn sluice_answers_as_kafka_does_or_the_table_says_why_not() {
     assert!(table.holds(), "{}\n{}", table.complaints(), tail(&broker));
 }
 
+/// `None`, said aloud, where it is not installed.
+fn start_broker() -> Option<Broker> {
+    let lines = format!(
+        "message.max.bytes={SET_BYTES_MAX}
+socket.request.max.bytes={FRAME_BYTES_MAX}
+sasl.server.max.receive.size={FRAME_BEFORE_LOGIN_BYTES_MAX}
+connection.failed.authentication.delay.ms={}
+",
+        FAILED_LOGIN_DELAY.as_millis()
+    );
+    let settings = broker::Settings {
+        user: PROJECT,
+        password: PASSWORD,
+        users: &[],
+        advertised_port: None,
+        lines: &lines,
+    };
+    Broker::start("wire", &settings)
+}
+
 fn ask_both(probe: &Probe, kafka: &mut Client, sluice: &mut Client) -> Vec<Difference> {
     let patience = if probe.hangs { HANGING } else { PATIENCE };
     let kafka = kafka.run(probe, patience);
@@ -84,11 +116,11 @@ fn ask_both(probe: &Probe, kafka: &mut Client, sluice: &mut Client) -> Vec<Diffe
 fn start(of: Of, folder: &TempDir) -> Gateway {
     let limits = Limits {
         session: session::Limits {
-            frame_before_login_bytes_max: broker::FRAME_BEFORE_LOGIN_BYTES_MAX,
-            frame_bytes_max: broker::FRAME_BYTES_MAX,
+            frame_before_login_bytes_max: FRAME_BEFORE_LOGIN_BYTES_MAX,
+            frame_bytes_max: FRAME_BYTES_MAX,
             ..session::Limits::default()
         },
-        failed_login_delay: broker::FAILED_LOGIN_DELAY,
+        failed_login_delay: FAILED_LOGIN_DELAY,
         ..Limits::default()
     };
     let (spread, bad_key) = match of {
@@ -104,7 +136,7 @@ fn start(of: Of, folder: &TempDir) -> Gateway {
         limits,
         spread,
         bad_key,
-        decompressed_bytes_max: broker::SET_BYTES_MAX,
+        decompressed_bytes_max: SET_BYTES_MAX,
         ..Settings::default()
     };
     Gateway::start(embedded(folder.path(), of == Of::Alike), settings)

@@ -1,7 +1,7 @@
 //! How each codec may be written, and miswritten.
 
 use super::{Case, named};
-use crate::wire::sets::{Batch, CODECS, GZIP, LZ4, SNAPPY, ZSTD, compress, snappy_framed};
+use crate::sets::{Batch, CODECS, GZIP, LZ4, SNAPPY, ZSTD, compress, snappy_framed};
 
 pub fn cases() -> Vec<Case> {
     let records = Batch::new(&["one", "two"]).records;

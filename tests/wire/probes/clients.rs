@@ -5,11 +5,11 @@ use super::produce::good;
 use super::producers::init;
 use super::versions::api_versions;
 use super::{Produce, metadata};
+use crate::dialogue::{Probe, Step, authenticate, good_token, handshake};
+use crate::request::Request;
+use crate::schemas::METADATA;
+use crate::sets::{self, Batch, Entry, GZIP, LZ4, SNAPPY, ZSTD, compress};
 use crate::support::{LOGSTORE, PASSWORD, PROJECT};
-use crate::wire::dialogue::{Probe, Step, authenticate, good_token, handshake};
-use crate::wire::request::Request;
-use crate::wire::schemas::METADATA;
-use crate::wire::sets::{self, Batch, Entry, GZIP, LZ4, SNAPPY, ZSTD, compress};
 
 pub fn probes() -> Vec<Probe> {
     [ruby(), librdkafka(), sarama(), java(), python(), others()].concat()

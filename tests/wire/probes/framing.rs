@@ -2,9 +2,9 @@
 
 use super::produce::good;
 use super::{Produce, metadata};
+use crate::dialogue::{Probe, Step};
+use crate::request::Request;
 use crate::support::LOGSTORE;
-use crate::wire::dialogue::{Probe, Step};
-use crate::wire::request::Request;
 
 pub fn probes() -> Vec<Probe> {
     [frames(), before_login(), headers()].concat()

@@ -1,12 +1,12 @@
 //! Produce around its record sets, versions 0–11: acks, names, partitions, shapes.
 
 use super::{Produce, asks, topic};
+use crate::dialogue::{Probe, Step};
+use crate::probes::metadata;
+use crate::request::Request;
+use crate::schemas::PRODUCE;
+use crate::sets::{self, Batch};
 use crate::support::LOGSTORE;
-use crate::wire::dialogue::{Probe, Step};
-use crate::wire::probes::metadata;
-use crate::wire::request::Request;
-use crate::wire::schemas::PRODUCE;
-use crate::wire::sets::{self, Batch};
 
 const VERSIONS: std::ops::RangeInclusive<i16> = 0..=11;
 

@@ -1,7 +1,7 @@
 //! Sets of magic 2: the header of the batch, and its records.
 
 use super::{Case, named};
-use crate::wire::sets::{self, Batch, NONE, Record, TIMESTAMP_MS, varint};
+use crate::sets::{self, Batch, NONE, Record, TIMESTAMP_MS, varint};
 
 /// Headers of batches.
 pub fn batches() -> Vec<Case> {

@@ -1,10 +1,10 @@
 //! InitProducerId, versions 0–4, and the sequences of idempotent producers.
 
 use super::Produce;
-use crate::wire::dialogue::{Probe, Step};
-use crate::wire::request::Request;
-use crate::wire::schemas::INIT_PRODUCER_ID;
-use crate::wire::sets::Batch;
+use crate::dialogue::{Probe, Step};
+use crate::request::Request;
+use crate::schemas::INIT_PRODUCER_ID;
+use crate::sets::Batch;
 
 pub fn probes() -> Vec<Probe> {
     let mut probes: Vec<Probe> = (0..=4).flat_map(ids).collect();

@@ -8,8 +8,8 @@ use std::fs;
 use std::path::Path;
 
 use super::set_probe;
-use crate::wire::dialogue::Probe;
-use crate::wire::sets::{self, CODECS};
+use crate::dialogue::Probe;
+use crate::sets::{self, CODECS};
 
 const VERSIONS: std::ops::RangeInclusive<i16> = 0..=11;
 /// Versions that differ in how they treat a set: message sets, one batch, a batch with zstd, words about it.

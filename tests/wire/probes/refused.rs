@@ -1,9 +1,9 @@
 //! Fetch and FindCoordinator, which Sluice names so that old clients use all of Produce, and refuses.
 
+use crate::dialogue::Probe;
+use crate::request::Request;
+use crate::schemas::{FETCH, FIND_COORDINATOR};
 use crate::support::LOGSTORE;
-use crate::wire::dialogue::Probe;
-use crate::wire::request::Request;
-use crate::wire::schemas::{FETCH, FIND_COORDINATOR};
 
 pub fn probes() -> Vec<Probe> {
     let fetches = (0..=11).map(|version| Probe::ask(format!("Fetch v{version}"), fetch(version)));

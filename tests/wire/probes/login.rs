@@ -2,11 +2,11 @@
 
 use super::versions::api_versions;
 use super::{Produce, metadata};
+use crate::dialogue::{Of, Probe, Step, authenticate, good_token, handshake};
+use crate::request::Request;
+use crate::schemas::SASL_AUTHENTICATE;
+use crate::sets;
 use crate::support::{LOGSTORE, PASSWORD, PROJECT};
-use crate::wire::dialogue::{Of, Probe, Step, authenticate, good_token, handshake};
-use crate::wire::request::Request;
-use crate::wire::schemas::SASL_AUTHENTICATE;
-use crate::wire::sets;
 
 pub fn probes() -> Vec<Probe> {
     [

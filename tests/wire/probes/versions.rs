@@ -1,11 +1,11 @@
 //! ApiVersions, and what is not served: versions and APIs.
 
 use super::Produce;
-use crate::wire::dialogue::{Probe, Step, authenticate, good_token, handshake};
-use crate::wire::probes::metadata;
-use crate::wire::request::Request;
-use crate::wire::schemas::{API_VERSIONS, INIT_PRODUCER_ID, LIST_OFFSETS, UNKNOWN};
-use crate::wire::sets;
+use crate::dialogue::{Probe, Step, authenticate, good_token, handshake};
+use crate::probes::metadata;
+use crate::request::Request;
+use crate::schemas::{API_VERSIONS, INIT_PRODUCER_ID, LIST_OFFSETS, UNKNOWN};
+use crate::sets;
 
 pub fn probes() -> Vec<Probe> {
     [asked(), odd(), unserved()].concat()

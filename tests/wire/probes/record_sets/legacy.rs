@@ -1,7 +1,7 @@
 //! Sets of magic 0 and 1: entries, and wrappers around compressed ones.
 
 use super::{Case, named};
-use crate::wire::sets::{self, Entry, GZIP, LZ4, NONE, SNAPPY, compress, snappy_framed};
+use crate::sets::{self, Entry, GZIP, LZ4, NONE, SNAPPY, compress, snappy_framed};
 
 /// Each in magic 0 and 1.
 fn both(cases: impl Fn(u8) -> Vec<Case>) -> Vec<Case> {
