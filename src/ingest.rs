@@ -282,18 +282,22 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A batch is decoded: it goes to the batcher when its turn has come, or ends here.
+    /// A batch is decoded: its logs are charged, and it goes to the batcher when its turn has come, or ends here.
     fn encoded(&self, target: Target, encoded: Result<Encoded, Failure>, delivery: Delivery) {
         let encoded = match encoded {
             Ok(encoded) => encoded,
             Err(failure) => return delivery.finish(Err(failure)),
         };
         let role = delivery.role();
-        let prepared = Prepared {
+        let mut prepared = Prepared {
             target,
             encoded,
             delivery,
         };
+        if !prepared.charge(&self.waiting) {
+            let failure = Failure::NotStored("too much waits for the Log Service");
+            return prepared.delivery.finish(Err(failure));
+        }
         let mut called_off = Vec::new();
         let mut state = self.lock();
         match role {

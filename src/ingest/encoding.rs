@@ -26,6 +26,10 @@ impl Encoded {
         pieces.chain(groups).sum::<usize>() as u64
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.pieces.is_empty() && self.groups.is_empty()
+    }
+
     /// Leaves out the groups and pieces that lie in the first so many logs, which are stored; gives the logs left out. A
     /// piece of which a part is stored stays: twice is better than not.
     pub(super) fn skip(&mut self, stored_logs: u32) -> u32 {

@@ -294,8 +294,8 @@ impl Delivery {
     }
 
     /// Keeps the charge of its logs until it ends.
-    pub fn hold(&mut self, waiting: Charge) {
-        self.waiting = Some(waiting);
+    pub fn hold(&mut self, waiting: Option<Charge>) {
+        self.waiting = waiting;
     }
 
     /// From here on it may be written. False: the request was given up meanwhile.

@@ -14,6 +14,7 @@ use crate::backend::Mark;
 use crate::catalog::Target;
 use crate::failure::Failure;
 use crate::idempotence::{Outcome, Producers, Temporary, Ticket, Verdict};
+use crate::memory::Budget;
 use crate::spread::{Batcher, Destination, Entry, GroupKey};
 
 /// What must change together: a batch's admission, its turn and its place in the batcher.
@@ -47,6 +48,24 @@ pub(super) struct Prepared {
     pub(super) delivery: Delivery,
 }
 
+impl Prepared {
+    /// Leaves out what is stored and charges the rest, which may have to wait. False: too much waits already.
+    pub(super) fn charge(&mut self, waiting: &Budget) -> bool {
+        let Self {
+            encoded, delivery, ..
+        } = self;
+        delivery.stored_before = encoded.skip(delivery.stored_logs());
+        if encoded.is_empty() {
+            return true;
+        }
+        let project = &delivery.request().tenant().project;
+        let charge = waiting.try_reserve(Some(project), encoded.bytes());
+        let charged = charge.is_some();
+        delivery.hold(charge);
+        charged
+    }
+}
+
 impl Told {
     /// Not to be called under the lock.
     pub(super) fn announce(self) {
@@ -67,19 +86,12 @@ impl State {
     ) -> Option<(Delivery, Result<(), Failure>)> {
         let Prepared {
             target,
-            mut encoded,
-            mut delivery,
+            encoded,
+            delivery,
         } = prepared;
-        delivery.stored_before = encoded.skip(delivery.stored_logs());
-        if encoded.pieces.is_empty() && encoded.groups.is_empty() {
+        if encoded.is_empty() {
             return Some((delivery, Ok(())));
         }
-        let project = &delivery.request().tenant().project;
-        let Some(charge) = inner.waiting.try_reserve(Some(project), encoded.bytes()) else {
-            let failure = Failure::NotStored("too much waits for the Log Service");
-            return Some((delivery, Err(failure)));
-        };
-        delivery.hold(charge);
         if !delivery.submit() {
             return Some((
                 delivery,
