@@ -1,15 +1,15 @@
 //! The Produce path on one page: admit → decode → map → spread → write → settle → answer.
 //!
 //! [`Ingest::start`] is called in arrival order, once for each Produce request of a connection. It admits the batches of
-//! idempotent producers by their headers, has small batches decoded at once and large ones on the pool (`encoding.rs`),
-//! and hands the logs to the batcher, under the one lock of `state.rs`. One task (`flush.rs`) takes what is due from
-//! there, makes write sets of it and gives them to the backend; their outcome settles the producers' state and completes
-//! the requests (`request.rs`).
+//! idempotent producers by their headers, gives others their turn where order is wanted (`turns.rs`), has small batches
+//! decoded at once and large ones on the pool (`encoding.rs`), and hands the logs to the batcher, under the one lock of
+//! `state.rs`. One task (`flush.rs`) takes what is due from there, makes write sets of it and gives them to the backend;
+//! their outcome settles the producers' state and completes the requests (`request.rs`).
 //!
 //! Nothing here knows a socket: a client's leaving changes nothing for a request that has started.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -30,6 +30,7 @@ use encoding::Encoded;
 use pool::{Pool, Worker};
 use request::{Delivery, Request, Role};
 use state::{Prepared, State, Told};
+use turns::{Turn, Turns};
 use unfinished::Unfinished;
 
 mod encoding;
@@ -37,9 +38,11 @@ mod flush;
 mod pool;
 mod request;
 mod state;
+mod turns;
 mod unfinished;
 
 pub use request::{Done, InFlight};
+pub use turns::ConnectionId;
 
 /// Batches up to this size are decoded on the I/O thread; handing them over would cost more than they do.
 const INLINE_BYTES_MAX: usize = 32 << 10;
@@ -53,6 +56,8 @@ const WAITING_BYTES_MAX: u64 = 256 << 20;
 /// Waiting for a write ends so long before the request's own deadline, so that what was never written is not told to be
 /// uncertain.
 const GIVE_UP_MARGIN: Duration = Duration::from_millis(100);
+/// Batches that go on in their turn under one hold of the lock.
+const TURNS_AT_ONCE: usize = 64;
 /// How often old producers are looked for.
 const EXPIRE_INTERVAL: Duration = Duration::from_secs(10);
 /// How often a draining ingest looks whether it is done.
@@ -88,6 +93,8 @@ struct Inner {
     refusals: Arc<Refusals>,
     /// Deliveries that have not ended.
     under_way: AtomicUsize,
+    /// Connections that there have been.
+    connections: AtomicU64,
 }
 
 impl Ingest {
@@ -129,6 +136,7 @@ impl Ingest {
                 producers,
                 batcher: Batcher::new(&profile, config.spread == Spread::ByPartition),
                 unfinished: Unfinished::default(),
+                turns: Turns::default(),
                 prepared: HashMap::new(),
                 waiting: HashMap::new(),
                 owners: HashMap::new(),
@@ -142,19 +150,31 @@ impl Ingest {
             profile,
             refusals,
             under_way: AtomicUsize::new(0),
+            connections: AtomicU64::new(0),
         });
         tokio::spawn(flush::run(Arc::downgrade(&inner), work));
         Ok(Self(inner))
     }
 
+    /// A connection begins.
+    pub fn connection(&self) -> ConnectionId {
+        ConnectionId(self.0.connections.fetch_add(1, Ordering::Relaxed))
+    }
+
     /// Starts a Produce request that arrived whole. `charge` is what its frame holds of the memory budget, until its
     /// logs are stored or refused; `source` is the client's address.
-    pub fn start(&self, step: ProduceStep, charge: Option<Charge>, source: Arc<str>) -> InFlight {
+    pub fn start(
+        &self,
+        step: ProduceStep,
+        charge: Option<Charge>,
+        connection: ConnectionId,
+        source: Arc<str>,
+    ) -> InFlight {
         let request = Request::new(step, charge, source, self.0.config.network_error);
         let mut inline_left = INLINE_BYTES_MAX;
         let mut found: Option<(u32, Result<Target, Failure>)> = None;
         for index in 0..request.partition_count() {
-            let Some(delivery) = self.admit(&request, index) else {
+            let Some(delivery) = self.admit(&request, index, connection) else {
                 continue;
             };
             let topic = request.topic_index(index);
@@ -185,10 +205,16 @@ impl Ingest {
     }
 
     /// Decides on a batch of an idempotent producer by its header; all others just pass. `None`: it needs no writing.
-    fn admit(&self, request: &Arc<Request>, index: usize) -> Option<Delivery> {
+    fn admit(
+        &self,
+        request: &Arc<Request>,
+        index: usize,
+        connection: ConnectionId,
+    ) -> Option<Delivery> {
         let inner = &self.0;
         let Some(batch) = records::producer_batch(&request.records(index)) else {
-            return Some(Delivery::new(inner, request, index, Role::Plain));
+            let role = inner.plain(request, index, connection);
+            return Some(Delivery::new(inner, request, index, role));
         };
         let (project, topic) = (&request.tenant().project, request.topic(index));
         let joined = || Delivery::new(inner, request, index, Role::Joined);
@@ -282,6 +308,15 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The role of a batch that is not an idempotent producer's: it takes its turn where the user wants order.
+    fn plain(&self, request: &Request, index: usize, connection: ConnectionId) -> Role {
+        if self.config.spread != Spread::ByPartition {
+            return Role::Plain;
+        }
+        let (topic, partition) = (request.topic(index), request.partition(index));
+        Role::InTurn(self.lock().turns.enter(connection, topic, partition))
+    }
+
     /// A batch is decoded: its logs are charged, and it goes to the batcher when its turn has come, or ends here.
     fn encoded(&self, target: Target, encoded: Result<Encoded, Failure>, delivery: Delivery) {
         let encoded = match encoded {
@@ -315,6 +350,11 @@ impl Inner {
                     called_off.extend(state.submit(self, prepared, mark));
                 }
             }
+            Role::InTurn(turn) => {
+                state.turns.ready(turn, prepared);
+                drop(state);
+                return self.advance(turn);
+            }
             Role::Plain | Role::Joined => called_off.extend(state.submit(self, prepared, None)),
         }
         drop(state);
@@ -324,18 +364,45 @@ impl Inner {
         }
     }
 
-    /// What batches came to: the producers' state first, then everybody whose answer hangs on it.
+    /// Gives the batcher what may go on in the line of this turn, a few at a time, for others wait for the lock.
+    fn advance(&self, turn: Turn) {
+        loop {
+            let mut state = self.lock();
+            let ready = state.turns.take(turn, TURNS_AT_ONCE);
+            let is_all = ready.len() < TURNS_AT_ONCE;
+            let mut called_off = Vec::new();
+            for prepared in ready {
+                called_off.extend(state.submit(self, prepared, None));
+            }
+            drop(state);
+            self.work.notify_one();
+            for (delivery, result) in called_off {
+                delivery.finish(result);
+            }
+            if is_all {
+                return;
+            }
+        }
+    }
+
+    /// What batches came to: the producers' state first, then everybody whose answer hangs on it, and who waited in line.
     fn settle(&self, settled: impl IntoIterator<Item = (Delivery, Result<(), Failure>)>) {
         let mut told = Vec::new();
+        let mut left = Vec::new();
         let mut state = self.lock();
         for (delivery, result) in settled {
             match delivery.role() {
                 Role::Owner(ticket) => state.settle(ticket, delivery, &result, &mut told),
+                Role::InTurn(turn) => {
+                    left.extend(state.turns.leave(turn).then_some(turn));
+                    told.push(Told::Ended(delivery, result));
+                }
                 Role::Plain | Role::Joined => told.push(Told::Ended(delivery, result)),
             }
         }
         drop(state);
         told.into_iter().for_each(Told::announce);
+        left.into_iter().for_each(|turn| self.advance(turn));
     }
 
     /// Forgets producers that were not seen for long.

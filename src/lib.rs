@@ -14,7 +14,8 @@
 //!    with a tenant in hand. No socket, no clock: it is a value.
 //! 3. [`ingest`] starts the request, in arrival order. Each topic's Logstore comes from the [`catalog`], which asks the
 //!    [`backend`]. Batches of idempotent producers are admitted by their headers ([`idempotence`]): a repeated one is
-//!    answered without a write, or waits for the outcome of the first try.
+//!    answered without a write, or waits for the outcome of the first try. Where partitions are shards, for users who want
+//!    order, all others take their turn in a line of their connection and partition.
 //! 4. The record set is decoded ([`records`]), on this thread where it is small, on a fixed pool where it is large. Each
 //!    record becomes one or more logs ([`logs`]), written straight into the protobuf of a LogGroup. Kafka's words end
 //!    here, the Log Service's begin.

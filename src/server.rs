@@ -17,7 +17,7 @@ use tracing::{debug, info, warn};
 
 use crate::backend::Backend;
 use crate::catalog::Catalog;
-use crate::ingest::{self, Ingest};
+use crate::ingest::{self, ConnectionId, Ingest};
 use crate::memory::Budget;
 use crate::refusals::Refusals;
 use crate::session::Session;
@@ -120,12 +120,14 @@ impl Shared {
     }
 }
 
-/// Who is at the other end, for logs and limits.
+/// Who is at the other end, for logs, limits and order.
 #[derive(Clone, Debug)]
 struct Peer {
     address: SocketAddr,
     /// The address without the port, as logs show it.
     source: Arc<str>,
+    /// Whose requests keep their order.
+    connection: ConnectionId,
     listener: Arc<str>,
     sni: Option<String>,
 }
@@ -284,6 +286,7 @@ impl Accepting {
         let peer = Peer {
             address,
             source: address.ip().to_string().into(),
+            connection: self.shared.ingest.connection(),
             listener: Arc::clone(&self.listener.name),
             sni,
         };

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 use tracing::info;
 
+use super::turns::Turn;
 use super::unfinished::Begun;
 use super::{GIVE_UP_MARGIN, Inner, now_ms};
 use crate::failure::{Failure, KeyState, NetworkError};
@@ -220,6 +221,8 @@ impl Request {
 pub enum Role {
     /// Not an idempotent producer's.
     Plain,
+    /// The same where the user wants order: it goes on when those in front of it have.
+    InTurn(Turn),
     /// It writes the batch of this ticket, and settles it.
     Owner(Ticket),
     /// It waits for the outcome of another delivery, or has no need of one.

@@ -9,6 +9,7 @@ use std::time::Instant;
 use super::Inner;
 use super::encoding::Encoded;
 use super::request::{Delivery, Request};
+use super::turns::Turns;
 use super::unfinished::Unfinished;
 use crate::backend::Mark;
 use crate::catalog::Target;
@@ -21,6 +22,8 @@ use crate::spread::{Batcher, Destination, Entry, GroupKey};
 pub(super) struct State {
     pub(super) producers: Producers,
     pub(super) batcher: Batcher<Delivery>,
+    /// Decoded batches of others that wait for their turn.
+    pub(super) turns: Turns<Prepared>,
     /// Decoded batches of idempotent producers that wait for their turn.
     pub(super) prepared: HashMap<Ticket, Prepared>,
     /// Who is told when a ticket is settled.

@@ -513,10 +513,11 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> Connection<S> {
                 self.close(Reason::Session(reason));
             }
             Step::Produce(step) => {
-                let under_way =
-                    self.shared
-                        .ingest
-                        .start(step, charge, Arc::clone(&self.peer.source));
+                let Peer {
+                    connection, source, ..
+                } = &self.peer;
+                let ingest = &self.shared.ingest;
+                let under_way = ingest.start(step, charge, *connection, Arc::clone(source));
                 self.produces += 1;
                 self.answers.push_back(Answer::Produce(Box::new(under_way)));
             }

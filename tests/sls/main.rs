@@ -16,6 +16,7 @@ mod keys;
 mod machinery;
 mod neighbours;
 mod network;
+mod order;
 mod quotas;
 mod repeats;
 mod routes;

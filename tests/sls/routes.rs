@@ -1,37 +1,14 @@
 //! The ways to a shard, and the forms of a request: each from end to end.
 
-use std::collections::BTreeMap;
-use std::thread;
-use std::time::Duration;
-
 use sluice::backend::sls::Route;
 use sluice::backend::sls::client::SignatureVersion;
-use sluice::catalog::Spread;
 use sluice::logs::Compression;
 
-use crate::support::client::{Ask, PRODUCE_VERSION, ask, batch};
+use crate::support::client::{ask, batch};
 use crate::support::request::Call;
-use crate::support::script::{Action, Moment, Pause, Rule};
-use crate::support::setup::{KEY, Setup, Wishes};
+use crate::support::script::Rule;
+use crate::support::setup::{KEY, Setup};
 use crate::support::{LOGSTORE, PASSWORD, PROJECT};
-
-fn in_order(wishes: &mut Wishes) {
-    wishes.sls.by_partition = true;
-    wishes.gateway.spread = Spread::ByPartition;
-}
-
-/// Content of the logs of each shard, in order.
-fn by_shard(setup: &Setup) -> BTreeMap<u32, Vec<String>> {
-    setup.service.change(|world| {
-        let mut shards: BTreeMap<u32, Vec<String>> = BTreeMap::new();
-        for stored in &world.stored {
-            let values = stored.group.values("content");
-            let shard = shards.entry(stored.shard).or_default();
-            shard.extend(values.into_iter().map(str::to_owned));
-        }
-        shards
-    })
-}
 
 #[test]
 fn by_key_hash_groups_go_over_the_shards_in_turn() {
@@ -41,7 +18,7 @@ fn by_key_hash_groups_go_over_the_shards_in_turn() {
         let value = format!("{number}");
         assert_eq!(client.produce(&ask(LOGSTORE, batch(&[&value]))), [0]);
     }
-    let counts: Vec<usize> = by_shard(&setup).values().map(Vec::len).collect();
+    let counts: Vec<usize> = setup.by_shard().values().map(Vec::len).collect();
     assert_eq!(counts, [3, 3, 3]);
     for request in setup.service.requests(Call::PutLogs) {
         assert!(request.hash_key().is_some(), "{:?}", request.head);
@@ -142,91 +119,6 @@ fn json_is_taken_apart_and_shares_the_logstore() {
         (log.field("level"), log.field("code")),
         (Some("info"), Some("7"))
     );
-}
-
-// By partition
-
-#[test]
-fn by_partition_each_shard_keeps_the_order_of_its_partition_under_retries() {
-    let setup = Setup::with(in_order);
-    // Refusals and lost connections of which none has stored anything.
-    let mut turn = 0_u32;
-    for (every, action) in [
-        (5, Rule::refuse(Call::PutLogs, 503, "ServerBusy")),
-        (7, Rule::refuse(Call::PutLogs, 403, "ShardWriteQuotaExceed")),
-        (
-            11,
-            Rule::on(Call::PutLogs, Action::Close(Moment::AfterBody)),
-        ),
-    ] {
-        turn += 1;
-        let phase = u64::from(turn);
-        setup
-            .service
-            .script(action.when(move |request| request.number % every == phase));
-    }
-    thread::scope(|scope| {
-        for partition in 0..3 {
-            let mut client = setup.client();
-            scope.spawn(move || {
-                assert_eq!(client.metadata(LOGSTORE, false), (0, 3));
-                let to = |number: usize| Ask {
-                    sets: vec![(partition, batch(&[&format!("{partition} {number:02}")]))],
-                    ..ask(LOGSTORE, batch(&["a"]))
-                };
-                // As many at once as a client may have.
-                for number in 0..40 {
-                    client.send_produce(&to(number));
-                    if number % 4 == 0 {
-                        thread::sleep(Duration::from_millis(10));
-                    }
-                }
-                for number in 0..40 {
-                    let told = client.receive_produce(PRODUCE_VERSION).expect("an answer");
-                    assert_eq!(told[0].error_code, 0, "{partition} {number}");
-                }
-            });
-        }
-    });
-    let expected = |shard: u32| (0..40).map(move |number| format!("{shard} {number:02}"));
-    for (shard, values) in by_shard(&setup) {
-        assert_eq!(values, Vec::from_iter(expected(shard)), "shard {shard}");
-    }
-}
-
-#[test]
-fn by_partition_a_shard_that_hangs_holds_up_no_other() {
-    let setup = Setup::with(in_order);
-    let mut client = setup.client();
-    assert_eq!(client.metadata(LOGSTORE, false), (0, 3));
-    let range = setup.service.change(|world| {
-        let logstores = &world.project(PROJECT).logstores;
-        logstores[LOGSTORE].range(0).expect("it is writable")
-    });
-    let slow = Action::AnswerLate(Pause::For(Duration::from_secs(3)));
-    setup
-        .service
-        .script(Rule::on(Call::PutLogs, slow).keys(range));
-    let to = |partition: i32| Ask {
-        sets: vec![(partition, batch(&["a"]))],
-        ..ask(LOGSTORE, batch(&["a"]))
-    };
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut slow = setup.client();
-            assert_eq!(slow.produce(&to(0)), [0]);
-        });
-        setup.service.traffic().wait_for(Call::PutLogs, 1);
-        for _ in 0..10 {
-            assert_eq!(client.produce(&to(1)), [0]);
-            assert_eq!(client.produce(&to(2)), [0]);
-        }
-        assert_eq!(
-            setup.service.traffic().at_once(PROJECT),
-            1,
-            "it still hangs"
-        );
-    });
 }
 
 #[test]

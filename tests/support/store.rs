@@ -44,8 +44,13 @@ pub fn embedded(folder: &Path, create_on_first_use: bool) -> Arc<dyn Backend> {
     Arc::new(store.expect("the store opens"))
 }
 
-/// The field `content` of every log that is stored in a Logstore, in no order.
+/// The field `content` of every log that is stored in a Logstore.
 pub fn contents(folder: &Path, logstore: &str) -> Vec<String> {
+    contents_by_shard(folder, logstore).concat()
+}
+
+/// As [`contents`], of each shard in the order of storing.
+pub fn contents_by_shard(folder: &Path, logstore: &str) -> Vec<Vec<String>> {
     let reader = Reader::open(&folder.join("data")).expect("the store can be read");
     let mut contents = Vec::new();
     for stored in reader.logstores().expect("readable") {
@@ -58,7 +63,7 @@ pub fn contents(folder: &Path, logstore: &str) -> Vec<String> {
                 logstore: stored.logstore.clone(),
                 shard,
             };
-            contents.extend(shard_contents(&reader, &place));
+            contents.push(shard_contents(&reader, &place));
         }
     }
     contents

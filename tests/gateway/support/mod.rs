@@ -12,7 +12,7 @@ pub mod told;
 
 pub use eventually::eventually;
 pub use gateway::{Gateway, LOGSTORE, PASSWORD, PROJECT, Settings};
-pub use store::{contents, embedded};
+pub use store::{contents, contents_by_shard, embedded};
 
 impl client::Client {
     /// Dials and logs in.

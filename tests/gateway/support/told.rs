@@ -31,6 +31,8 @@ struct State {
     random_state: u64,
     /// A login proves nothing; Metadata does.
     late_proof: bool,
+    /// The next question about a Logstore is answered so late, and with a refusal where it says so.
+    late_description: Option<(Duration, Option<DescribeError>)>,
 }
 
 impl Told {
@@ -61,6 +63,11 @@ impl Told {
     /// Takes logins without looking at their key.
     pub fn prove_at_metadata(&self) {
         self.0.0.lock().expect("no panic").late_proof = true;
+    }
+
+    /// Answers the next question about a Logstore so late, and with a refusal if one is given.
+    pub fn describe_late(&self, pause: Duration, refusal: Option<DescribeError>) {
+        self.0.0.lock().expect("no panic").late_description = Some((pause, refusal));
     }
 
     pub fn set_shards(&self, shards: Vec<u32>) {
@@ -163,16 +170,25 @@ impl Backend for Told {
         if logstore.as_str() == "missing" {
             return Answer::Now(Err(DescribeError::NoLogstore));
         }
-        let shards = self.0.0.lock().expect("no panic").shards.clone();
+        let mut state = self.0.0.lock().expect("no panic");
+        let (shards, late) = (state.shards.clone(), state.late_description.take());
+        drop(state);
         let may_write = if logstore.as_str() == "read-only" {
             Permission::No
         } else {
             Permission::Yes
         };
-        Answer::Now(Ok(Logstore {
+        let described = Ok(Logstore {
             shards: shards.into(),
             may_write,
             exists: true,
+        });
+        let Some((pause, refusal)) = late else {
+            return Answer::Now(described);
+        };
+        Answer::Later(Box::pin(async move {
+            tokio::time::sleep(pause).await;
+            refusal.map_or(described, Err)
         }))
     }
 

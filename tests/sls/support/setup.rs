@@ -1,5 +1,6 @@
 //! A gateway with the `sls` backend in front of a scripted Log Service.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -102,6 +103,19 @@ impl Setup {
         let mut contents = self.service.contents(PROJECT, LOGSTORE);
         contents.sort();
         contents
+    }
+
+    /// Content of the logs of each shard, in the order of storing.
+    pub fn by_shard(&self) -> BTreeMap<u32, Vec<String>> {
+        self.service.change(|world| {
+            let mut shards: BTreeMap<u32, Vec<String>> = BTreeMap::new();
+            for stored in &world.stored {
+                let values = stored.group.values("content");
+                let shard = shards.entry(stored.shard).or_default();
+                shard.extend(values.into_iter().map(str::to_owned));
+            }
+            shards
+        })
     }
 }
 
