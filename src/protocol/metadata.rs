@@ -73,7 +73,11 @@ pub struct TopicAnswer {
 pub fn read(reader: &mut Reader<'_>, version: i16) -> Result<Request, ReadError> {
     let flexible = version >= FLEXIBLE_FROM;
     // A name takes its length at least.
-    let count = reader.count(flexible, if flexible { 1 } else { 2 })?;
+    let name_bytes_min = if flexible { 1 } else { 2 };
+    let count = match version {
+        0 => Some(reader.count(flexible, name_bytes_min)?),
+        _ => reader.nullable_count(flexible, name_bytes_min)?,
+    };
     let topics = match count {
         Some(0) if version == 0 => AskedTopics::All,
         Some(0) => AskedTopics::None,

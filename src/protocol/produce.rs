@@ -76,7 +76,7 @@ impl Request {
             topics: Vec::new(),
             partitions: Vec::new(),
         };
-        let count = reader.count(flexible, TOPIC_BYTES_MIN)?.unwrap_or(0);
+        let count = reader.count(flexible, TOPIC_BYTES_MIN)?;
         for topic in 0..count {
             check_room(request.topics.len())?;
             request.read_topic(
@@ -100,7 +100,7 @@ impl Request {
         let name = reader
             .text_range(flexible)?
             .ok_or(ReadError::Length { at })?;
-        let count = reader.count(flexible, PARTITION_BYTES_MIN)?.unwrap_or(0);
+        let count = reader.count(flexible, PARTITION_BYTES_MIN)?;
         for _ in 0..count {
             let index = reader.i32()?;
             let records = reader.bytes(flexible)?;
@@ -415,7 +415,7 @@ impl Skimmer {
             }
             Stage::Partition => {
                 let index = reader.i32()?;
-                self.skip = open_count(reader, flexible)? as usize;
+                self.skip = open_length(reader, flexible)?.unwrap_or(0) as usize;
                 self.kept.extend_from_slice(&index.to_be_bytes());
                 // The record set, as null.
                 self.kept
@@ -461,14 +461,22 @@ impl Skimmer {
     }
 }
 
-/// A count or length whose elements are still to come, null as 0. The frame's end bounds it.
+/// The count of an array that may not be null and is still to come.
 fn open_count(reader: &mut Reader<'_>, flexible: bool) -> Result<u32, ReadError> {
+    let at = reader.position();
+    open_length(reader, flexible)?.ok_or(ReadError::Length { at })
+}
+
+/// A length or count of what is still to come, `None` for null. The frame's end bounds it.
+fn open_length(reader: &mut Reader<'_>, flexible: bool) -> Result<Option<u32>, ReadError> {
     if flexible {
-        return Ok(reader.unsigned_varint()?.saturating_sub(1));
+        return Ok(reader.unsigned_varint()?.checked_sub(1));
     }
     let at = reader.position();
     match reader.i32()? {
-        -1 => Ok(0),
-        count => u32::try_from(count).map_err(|_| ReadError::Length { at }),
+        -1 => Ok(None),
+        count => u32::try_from(count)
+            .map(Some)
+            .map_err(|_| ReadError::Length { at }),
     }
 }

@@ -144,9 +144,16 @@ impl<'a> Reader<'a> {
             .transpose()
     }
 
+    /// The count of an array that may not be null; otherwise as [`Reader::nullable_count`].
+    pub fn count(&mut self, flexible: bool, element_bytes_min: usize) -> Result<usize, ReadError> {
+        let at = self.at;
+        self.nullable_count(flexible, element_bytes_min)?
+            .ok_or(ReadError::Length { at })
+    }
+
     /// The count of an array whose elements take at least `element_bytes_min` each; `None` for null. A count that the
     /// bytes left cannot hold is refused here, before anybody loops or allocates by it.
-    pub fn count(
+    pub fn nullable_count(
         &mut self,
         flexible: bool,
         element_bytes_min: usize,
@@ -246,7 +253,7 @@ mod tests {
     fn a_count_that_the_bytes_cannot_hold_is_refused() {
         assert_eq!(
             Reader::new(&[0, 0, 0, 2, 1, 2, 3, 4]).count(false, 2),
-            Ok(Some(2))
+            Ok(2)
         );
         assert!(
             Reader::new(&[0, 0, 0, 3, 1, 2, 3, 4])
@@ -267,6 +274,20 @@ mod tests {
             Reader::new(&[0x80, 0, 0, 0]).count(false, 1).is_err(),
             "negative"
         );
+    }
+
+    #[test]
+    fn a_null_array_is_told_from_an_empty_one() {
+        for (flexible, null, empty) in [
+            (false, &[0xff; 4][..], &[0; 4][..]),
+            (true, &[0][..], &[1][..]),
+        ] {
+            let read = |bytes| Reader::new(bytes).nullable_count(flexible, 1);
+            assert_eq!((read(null), read(empty)), (Ok(None), Ok(Some(0))));
+            let read = |bytes| Reader::new(bytes).count(flexible, 1);
+            assert_eq!(read(null), Err(ReadError::Length { at: 0 }));
+            assert_eq!(read(empty), Ok(0));
+        }
     }
 
     #[test]

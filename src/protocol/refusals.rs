@@ -44,7 +44,7 @@ pub fn fetch(
         writer.i16(ErrorCode::None.code());
         writer.i32(0);
     }
-    let topics = reader.count(false, TOPIC_BYTES_MIN)?.unwrap_or(0);
+    let topics = reader.count(false, TOPIC_BYTES_MIN)?;
     writer.count(topics, false);
     for _ in 0..topics {
         writer.nullable_text(Some(reader.text(false)?), false);
@@ -61,10 +61,10 @@ pub fn fetch(
 
 /// Partitions that leave the fetch session, of which there is none.
 fn pass_over_forgotten(reader: &mut Reader<'_>) -> Result<(), ReadError> {
-    let topics = reader.count(false, TOPIC_BYTES_MIN)?.unwrap_or(0);
+    let topics = reader.count(false, TOPIC_BYTES_MIN)?;
     for _ in 0..topics {
         reader.text(false)?;
-        let partitions = reader.count(false, 4)?.unwrap_or(0);
+        let partitions = reader.count(false, 4)?;
         reader.skip(4 * partitions)?;
     }
     Ok(())
@@ -77,7 +77,7 @@ fn fetch_partitions(
 ) -> Result<(), ReadError> {
     // Fetch offset and max bytes; leader epoch from v9, log start offset from v5.
     let rest = 8 + 4 + if version >= 9 { 4 } else { 0 } + if version >= 5 { 8 } else { 0 };
-    let partitions = reader.count(false, 4 + rest)?.unwrap_or(0);
+    let partitions = reader.count(false, 4 + rest)?;
     writer.count(partitions, false);
     for _ in 0..partitions {
         writer.i32(reader.i32()?);

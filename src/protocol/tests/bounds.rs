@@ -59,6 +59,52 @@ fn a_count_that_lies_is_refused_in_every_version() {
     }
 }
 
+/// Kafka's readers refuse them; only from v1 on does a null list of Metadata ask for all topics.
+#[test]
+fn a_null_array_is_refused_where_it_may_not_be_null() {
+    assert!(read_metadata(&requests::frame_of(Api::Metadata, 0, b"\xff\xff\xff\xff")).is_err());
+    for version in 0..=12 {
+        let no_topics = null_topics(version);
+        let no_partitions = null_partitions(version);
+        for frame in [no_topics, no_partitions] {
+            let error = read_produce(&frame).err();
+            assert!(
+                matches!(error, Some(ReadError::Length { .. })),
+                "v{version}: {error:?}"
+            );
+        }
+    }
+}
+
+/// A Produce whose topics are null.
+pub fn null_topics(version: i16) -> Bytes {
+    let null: &[u8] = match version {
+        9.. => b"\0\0",
+        _ => b"\xff\xff\xff\xff",
+    };
+    produce_of(version, null)
+}
+
+/// A Produce with a topic whose partitions are null.
+pub fn null_partitions(version: i16) -> Bytes {
+    let null: &[u8] = match version {
+        9.. => b"\x02\x02x\0\0\0",
+        _ => b"\0\0\0\x01\0\x01x\xff\xff\xff\xff",
+    };
+    produce_of(version, null)
+}
+
+/// A Produce with acks=1 and these bytes from its topics on.
+fn produce_of(version: i16, topics: &[u8]) -> Bytes {
+    let transactional_id: &[u8] = match version {
+        ..3 => b"",
+        3..9 => b"\xff\xff",
+        _ => b"\0",
+    };
+    let body = [transactional_id, b"\0\x01\0\0\0\0", topics].concat();
+    requests::frame_of(Api::Produce, version, &body)
+}
+
 fn fetch_bytes_before_topics(version: i16) -> usize {
     let max_bytes = if version >= 3 { 4 } else { 0 };
     let isolation_level = if version >= 4 { 1 } else { 0 };

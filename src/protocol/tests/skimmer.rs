@@ -3,6 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use proptest::prelude::*;
 
+use super::bounds::{null_partitions, null_topics};
 use super::requests::{self, CLIENT_ID, CORRELATION_ID, ProduceTopic, RECORDS, TOPIC};
 use crate::protocol::produce::{Request, SKIMMED_BYTES_MAX, Skimmed, Skimmer};
 use crate::protocol::reader::{ReadError, Reader};
@@ -87,6 +88,15 @@ fn a_transactional_id_is_noticed() {
         let frame = requests::produce(version, 1, Some("tx-1"), &requests::two_topics());
         check(&frame, &[3]);
         assert!(skim(&frame, &[3]).is_ok_and(|skimmed| skimmed.request.transactional));
+    }
+}
+
+#[test]
+fn null_arrays_are_refused() {
+    for version in VERSIONS {
+        for frame in [null_topics(version), null_partitions(version)] {
+            assert!(skim(&frame, &[5]).is_err(), "v{version}");
+        }
     }
 }
 
