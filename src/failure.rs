@@ -105,6 +105,7 @@ impl Failure {
                 records::Refusal::Invalid => ErrorCode::InvalidRecord,
                 records::Refusal::UnsupportedCompression => ErrorCode::UnsupportedCompressionType,
                 records::Refusal::TooLarge => ErrorCode::MessageTooLarge,
+                records::Refusal::Transactional => ErrorCode::TransactionalIdAuthorizationFailed,
             },
             Self::Log { .. } => ErrorCode::MessageTooLarge,
             Self::Unstorable { why, .. } => match why {

@@ -109,6 +109,8 @@ pub enum Refusal {
     UnsupportedCompression,
     /// Java splits the batch and sends the parts. Kafka's MESSAGE_TOO_LARGE (10).
     TooLarge,
+    /// There are no transactions. Kafka's TRANSACTIONAL_ID_AUTHORIZATION_FAILED (53).
+    Transactional,
 }
 
 impl DecodeError {
@@ -120,12 +122,12 @@ impl DecodeError {
             | Self::Checksum { .. } => Refusal::Corrupt,
             Self::UnsupportedCodec { .. } => Refusal::UnsupportedCompression,
             Self::TooManyBytes { .. } | Self::TooManyRecords { .. } => Refusal::TooLarge,
+            Self::TransactionalBatch => Refusal::Transactional,
             Self::Empty
             | Self::CutEntry { .. }
             | Self::MixedMagic { .. }
             | Self::SecondBatch { .. }
             | Self::ControlBatch
-            | Self::TransactionalBatch
             | Self::RecordCount { .. }
             | Self::BaseSequence { .. }
             | Self::Undecodable { .. }

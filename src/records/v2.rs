@@ -243,11 +243,11 @@ impl BatchHeader {
 
     /// Checks what does not need the records; gives their count, which is still the sender's word.
     pub(super) fn check(&self) -> Result<usize, DecodeError> {
-        if self.attributes & CONTROL != 0 {
-            return Err(DecodeError::ControlBatch);
-        }
         if self.attributes & TRANSACTIONAL != 0 {
             return Err(DecodeError::TransactionalBatch);
+        }
+        if self.attributes & CONTROL != 0 {
+            return Err(DecodeError::ControlBatch);
         }
         if self.producer_id >= 0 && self.base_sequence < 0 {
             return Err(DecodeError::BaseSequence {

@@ -98,6 +98,22 @@ fn what_cannot_be_stored_fails_its_whole_batch_and_names_the_record_from_v8() {
 }
 
 #[test]
+fn a_transactional_batch_is_53_with_or_without_a_producers_id_and_stores_nothing() {
+    let told = Told::open();
+    let gateway = gateway(&told);
+    let mut client = Client::new(&gateway);
+    for set in [batch(&["a"]), producer_batch(&["a"], 7, 0, 0)] {
+        let mut set = set.to_vec();
+        set[22] |= 1 << 4;
+        let crc = crc32c::crc32c(&set[21..]);
+        set[17..21].copy_from_slice(&crc.to_be_bytes());
+        assert_eq!(client.produce(&ask(LOGSTORE, set.into())), [53]);
+    }
+    assert_eq!(client.produce(&ask(LOGSTORE, batch(&["b"]))), [0]);
+    assert_eq!(told.stored(), ["b"]);
+}
+
+#[test]
 fn acks_0_is_never_answered_and_a_failed_one_closes_behind_earlier_answers() {
     let told = Told::open();
     let gateway = gateway(&told);

@@ -234,15 +234,24 @@ fn more_bytes_than_allowed_are_too_large_without_a_codec_too() {
 }
 
 #[test]
-fn control_and_transactional_batches_are_invalid() {
+fn control_batches_are_invalid_and_transactional_ones_not_allowed() {
     let blob = batch(&some_records());
-    for (attributes, expected) in [
-        (1 << 4, DecodeError::TransactionalBatch),
-        (1 << 5, DecodeError::ControlBatch),
+    for (attributes, expected, refusal) in [
+        (
+            1 << 4,
+            DecodeError::TransactionalBatch,
+            Refusal::Transactional,
+        ),
+        (1 << 5, DecodeError::ControlBatch, Refusal::Invalid),
+        (
+            3 << 4,
+            DecodeError::TransactionalBatch,
+            Refusal::Transactional,
+        ),
     ] {
         let error = decode(&patched(&blob, 22, [attributes]), NEWEST).unwrap_err();
         assert_eq!(error, expected);
-        assert_eq!(error.refusal(), Refusal::Invalid);
+        assert_eq!(error.refusal(), refusal);
     }
 }
 
