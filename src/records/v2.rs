@@ -75,8 +75,13 @@ pub(super) fn decode<E: From<DecodeError>>(
     let header = BatchHeader::of(set.blob).map_err(|error| set.alone(error))?;
     check_crc(set.blob, &header)?;
     let record_count = header.check()?;
+    let codec = header.codec(set.produce_version)?;
+    let sent = &set.blob[HEADER_BYTES..];
+    if codec.is_none() {
+        check_room(record_count, sent)?;
+    }
     set.limits.check_records(record_count)?;
-    let records = records(set, codecs, &header)?;
+    let records = records(set, codecs, codec, sent)?;
     walk(records, record_count, &header, each)?;
     Ok(Decoded {
         record_count,
@@ -86,12 +91,12 @@ pub(super) fn decode<E: From<DecodeError>>(
 
 /// The records section, decompressed.
 fn records<'a>(
-    set: &Set<'a>,
+    set: &Set<'_>,
     codecs: &'a mut Codecs,
-    header: &BatchHeader,
+    codec: Option<Codec>,
+    sent: &'a [u8],
 ) -> Result<&'a [u8], DecodeError> {
-    let sent = &set.blob[HEADER_BYTES..];
-    let Some(codec) = header.codec(set.produce_version)? else {
+    let Some(codec) = codec else {
         set.limits.check_bytes(sent.len())?;
         return Ok(sent);
     };
@@ -100,19 +105,24 @@ fn records<'a>(
         .map_err(|error| set.undecodable(codec, error))
 }
 
+/// A count that these bytes cannot hold is a lie, however many records are allowed.
+fn check_room(record_count: usize, records: &[u8]) -> Result<(), DecodeError> {
+    if record_count > records.len() / RECORD_BYTES_MIN {
+        return Err(DecodeError::TooFewBytes {
+            count: record_count,
+            bytes: records.len(),
+        });
+    }
+    Ok(())
+}
+
 fn walk<E: From<DecodeError>>(
     records: &[u8],
     record_count: usize,
     header: &BatchHeader,
     each: &mut impl FnMut(Record<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    if record_count > records.len() / RECORD_BYTES_MIN {
-        return Err(DecodeError::TooFewBytes {
-            count: record_count,
-            bytes: records.len(),
-        }
-        .into());
-    }
+    check_room(record_count, records)?;
     let mut reader = Reader::new(records);
     for index in 0..record_count {
         match record(&mut reader, header) {
