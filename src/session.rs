@@ -17,7 +17,7 @@
 //!                                           └── refused ──▶ close  │ InitProducerId; Fetch, FindCoordinator (refusals)
 //! ```
 //!
-//! Everything else closes the connection, as Kafka does. A Produce step can be formed only in `Known`, with its tenant.
+//! Everything else closes the connection, as Kafka does; in Token(framed) the request is told so before. A Produce step can be formed only in `Known`, with its tenant.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -33,6 +33,7 @@ use crate::protocol::{Api, api_versions, init_producer_id, metadata, produce, re
 use crate::refusals::shown;
 use crate::tenant::{self, Dialled, LoginError, Tenant};
 
+mod out_of_turn;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -305,6 +306,13 @@ impl Session {
                     known.as_ref(),
                 ))
             }
+            (
+                State::Token {
+                    dialect: Dialect::Framed,
+                    ..
+                },
+                _,
+            ) => out_of_turn::refuse(&header, &mut reader, frame),
             (State::Known(_), Api::SaslAuthenticate) => {
                 Ok(illegal_sasl(version, id, CloseReason::IllegalState))
             }
@@ -495,10 +503,16 @@ impl Session {
                 }
                 .checked())
             }
-            Api::Fetch => Ok(Step::Answer(refusals::fetch(reader, version, id)?)),
-            Api::FindCoordinator => Ok(Step::Answer(refusals::find_coordinator(
-                reader, version, id,
-            )?)),
+            Api::Fetch => {
+                let refused = ErrorCode::TopicAuthorizationFailed;
+                let answer = refusals::fetch(reader, version, id, ErrorCode::None, refused)?;
+                Ok(Step::Answer(answer))
+            }
+            Api::FindCoordinator => {
+                let refused = refusals::read_coordinator(reader, version)?;
+                let answer = refusals::respond_coordinator(version, id, refused);
+                Ok(Step::Answer(answer))
+            }
             Api::ApiVersions | Api::SaslHandshake | Api::SaslAuthenticate => {
                 Err(CloseReason::IllegalState)
             }

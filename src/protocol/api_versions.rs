@@ -43,6 +43,14 @@ pub fn respond(version: i16, correlation_id: i32) -> Bytes {
     writer.finish()
 }
 
+/// To a request in the wrong order of a login.
+pub fn respond_refused(version: i16, correlation_id: i32, error: ErrorCode) -> Bytes {
+    let response = ApiVersionsResponse::default().with_error_code(error.code());
+    let mut writer = Writer::frame(correlation_id, false);
+    writer.body(&response, version);
+    writer.finish()
+}
+
 /// To a request of a version that is not served: a v0 body with 35 and the one entry that tells which are, as Kafka
 /// gives it (`ApiVersionsResponse`).
 pub fn respond_unsupported(correlation_id: i32) -> Bytes {

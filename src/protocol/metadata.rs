@@ -170,6 +170,27 @@ pub fn respond(
     writer.finish()
 }
 
+/// An answer that tells nothing but this for each topic that was named.
+pub fn respond_refused(
+    version: i16,
+    correlation_id: i32,
+    request: Request,
+    error: ErrorCode,
+) -> Bytes {
+    let asked = match request.topics {
+        AskedTopics::Named(asked) => asked,
+        AskedTopics::All | AskedTopics::None => Vec::new(),
+    };
+    let refused = asked.into_iter().map(|Asked { name, id }| {
+        let outcome = Err(error);
+        topic_response(&TopicAnswer { name, id, outcome }, version, -1)
+    });
+    let response = MetadataResponse::default().with_topics(refused.collect());
+    let mut writer = Writer::frame(correlation_id, version >= FLEXIBLE_FROM);
+    writer.body(&response, version);
+    writer.finish()
+}
+
 fn topic_response(topic: &TopicAnswer, version: i16, node_id: i32) -> MetadataResponseTopic {
     let (error, partitions) = match topic.outcome {
         Ok(partitions) => (ErrorCode::None, partitions),

@@ -2,7 +2,7 @@
 //! answered with refusals.
 //!
 //! Fetch: v1 throttle time, v3 max bytes, v4 isolation level, v5 log start offset, v7 sessions and forgotten topics,
-//! v9 leader epoch, v11 rack. Each requested partition gets TOPIC_AUTHORIZATION_FAILED and no records.
+//! v9 leader epoch, v11 rack. Each requested partition gets an error and no records.
 //! FindCoordinator: v1 key types, throttle time and message. There are no groups and no transactions here.
 
 use bytes::Bytes;
@@ -17,7 +17,7 @@ const TRANSACTION: i8 = 1;
 /// Name, partition count.
 const TOPIC_BYTES_MIN: usize = 6;
 
-/// Reads a Fetch and refuses each of its partitions.
+/// Reads a Fetch and refuses each of its partitions; `of_all` is told beside them, from v7 on.
 ///
 /// # Errors
 /// When it is malformed.
@@ -25,6 +25,8 @@ pub fn fetch(
     reader: &mut Reader<'_>,
     version: i16,
     correlation_id: i32,
+    of_all: ErrorCode,
+    of_each: ErrorCode,
 ) -> Result<Bytes, ReadError> {
     reader.skip(4 + 4 + 4)?;
     if version >= 3 {
@@ -41,14 +43,14 @@ pub fn fetch(
         writer.i32(0);
     }
     if version >= 7 {
-        writer.i16(ErrorCode::None.code());
+        writer.i16(of_all.code());
         writer.i32(0);
     }
     let topics = reader.count(false, TOPIC_BYTES_MIN)?;
     writer.count(topics, false);
     for _ in 0..topics {
         writer.nullable_text(Some(reader.text(false)?), false);
-        fetch_partitions(reader, version, &mut writer)?;
+        fetch_partitions(reader, version, &mut writer, of_each)?;
     }
     if version >= 7 {
         pass_over_forgotten(reader)?;
@@ -74,6 +76,7 @@ fn fetch_partitions(
     reader: &mut Reader<'_>,
     version: i16,
     writer: &mut Writer,
+    error: ErrorCode,
 ) -> Result<(), ReadError> {
     // Fetch offset and max bytes; leader epoch from v9, log start offset from v5.
     let rest = 8 + 4 + if version >= 9 { 4 } else { 0 } + if version >= 5 { 8 } else { 0 };
@@ -82,7 +85,7 @@ fn fetch_partitions(
     for _ in 0..partitions {
         writer.i32(reader.i32()?);
         reader.skip(rest)?;
-        writer.i16(ErrorCode::TopicAuthorizationFailed.code());
+        writer.i16(error.code());
         writer.i64(-1);
         if version >= 4 {
             writer.i64(-1);
@@ -103,27 +106,26 @@ fn fetch_partitions(
     Ok(())
 }
 
-/// Reads a FindCoordinator and refuses it.
+/// Reads a FindCoordinator; gives the error that refuses what it asks for.
 ///
 /// # Errors
 /// When it is malformed.
-pub fn find_coordinator(
-    reader: &mut Reader<'_>,
-    version: i16,
-    correlation_id: i32,
-) -> Result<Bytes, ReadError> {
+pub fn read_coordinator(reader: &mut Reader<'_>, version: i16) -> Result<ErrorCode, ReadError> {
     reader.text(false)?;
     let key_type = if version >= 1 { reader.i8()? } else { 0 };
-    let error = if key_type == TRANSACTION {
+    Ok(if key_type == TRANSACTION {
         ErrorCode::TransactionalIdAuthorizationFailed
     } else {
         ErrorCode::GroupAuthorizationFailed
-    };
+    })
+}
+
+pub fn respond_coordinator(version: i16, correlation_id: i32, error: ErrorCode) -> Bytes {
     let response = FindCoordinatorResponse::default()
         .with_error_code(error.code())
         .with_node_id(BrokerId(-1))
         .with_port(-1);
     let mut writer = Writer::frame(correlation_id, false);
     writer.body(&response, version);
-    Ok(writer.finish())
+    writer.finish()
 }

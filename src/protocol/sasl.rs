@@ -23,10 +23,15 @@ pub fn read_handshake<'a>(reader: &mut Reader<'a>) -> Result<&'a str, ReadError>
     reader.text(false)
 }
 
+/// Names the mechanism, unless the request came in the wrong order of a login, as Kafka does.
 pub fn respond_handshake(correlation_id: i32, error: ErrorCode) -> Bytes {
+    let mechanisms = match error {
+        ErrorCode::IllegalSaslState => Vec::new(),
+        _ => vec![StrBytes::from_static_str("PLAIN")],
+    };
     let response = SaslHandshakeResponse::default()
         .with_error_code(error.code())
-        .with_mechanisms(vec![StrBytes::from_static_str("PLAIN")]);
+        .with_mechanisms(mechanisms);
     let mut writer = Writer::frame(correlation_id, false);
     writer.body(&response, 0);
     writer.finish()

@@ -3,6 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::requests::{self, RECORDS, TOPIC};
+use crate::protocol::error_code::ErrorCode;
 use crate::protocol::header;
 use crate::protocol::metadata::{self, AskedTopics};
 use crate::protocol::produce;
@@ -48,7 +49,10 @@ fn a_count_that_lies_is_refused_in_every_version() {
             let error = match row.api {
                 Api::Metadata => read_metadata(&frame).err(),
                 Api::Produce => read_produce(&frame).err(),
-                _ => refusals::fetch(&mut reader, version, 1).err(),
+                _ => {
+                    let error = ErrorCode::TopicAuthorizationFailed;
+                    refusals::fetch(&mut reader, version, 1, ErrorCode::None, error).err()
+                }
             };
             assert!(
                 matches!(error, Some(ReadError::Length { .. })),

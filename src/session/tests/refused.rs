@@ -1,9 +1,12 @@
 //! What is not advertised.
 
-use kafka_protocol::messages::ApiVersionsResponse;
+use kafka_protocol::messages::{
+    ApiVersionsResponse, FetchResponse, FindCoordinatorResponse, InitProducerIdResponse,
+    MetadataResponse, ProduceResponse, SaslHandshakeResponse,
+};
 
 use super::*;
-use crate::protocol::served;
+use crate::protocol::{Served, served};
 
 const KEYS: std::ops::RangeInclusive<i16> = -1..=100;
 const VERSIONS: std::ops::RangeInclusive<i16> = -1..=20;
@@ -82,4 +85,74 @@ fn a_request_out_of_turn_closes_the_connection() {
             assert_eq!(closes, !allowed, "{at:?}, {:?} v{version}", row.api);
         }
     }
+}
+
+/// As Kafka does.
+#[test]
+fn a_request_in_the_middle_of_a_login_is_told_so_in_its_own_answer_and_closes() {
+    for at in [At::FramedToken, At::FramedTokenAgain] {
+        for (row, version) in requests::served_versions() {
+            if row.api == Api::SaslAuthenticate {
+                continue;
+            }
+            let step = give(&mut session(at), &requests::request(row.api, version));
+            let (frame, reason) = answer_then_close(step);
+            assert_eq!(reason, CloseReason::IllegalState);
+            for code in codes(row, version, frame) {
+                assert_eq!(code, 34, "{at:?}, {:?} v{version}", row.api);
+            }
+        }
+    }
+}
+
+/// All error codes of an answer; none where `kafka-protocol` does not know the version.
+fn codes(row: &Served, version: i16, frame: Bytes) -> Vec<i16> {
+    let header = i16::from(row.api != Api::ApiVersions && version >= row.flexible_from);
+    match row.api {
+        Api::ApiVersions => {
+            let told: ApiVersionsResponse = decoded(frame, header, version);
+            vec![told.error_code]
+        }
+        Api::SaslHandshake => {
+            let told: SaslHandshakeResponse = decoded(frame, header, version);
+            vec![told.error_code]
+        }
+        Api::InitProducerId => {
+            let told: InitProducerIdResponse = decoded(frame, header, version);
+            vec![told.error_code]
+        }
+        Api::FindCoordinator => {
+            let told: FindCoordinatorResponse = decoded(frame, header, version);
+            vec![told.error_code]
+        }
+        Api::Metadata => {
+            let told: MetadataResponse = decoded(frame, header, version);
+            assert!(told.brokers.is_empty());
+            assert_eq!(told.topics.len(), 1);
+            told.topics.iter().map(|topic| topic.error_code).collect()
+        }
+        Api::Produce if version >= 3 => {
+            let told: ProduceResponse = decoded(frame, header, version);
+            let topics = told.responses.iter();
+            let partitions = topics.flat_map(|topic| &topic.partition_responses);
+            partitions.map(|partition| partition.error_code).collect()
+        }
+        Api::Fetch if version >= 4 => {
+            let told: FetchResponse = decoded(frame, header, version);
+            let topics = told.responses.iter();
+            let partitions = topics.flat_map(|topic| &topic.partitions);
+            let codes = partitions.map(|partition| partition.error_code);
+            codes
+                .chain((version >= 7).then_some(told.error_code))
+                .collect()
+        }
+        Api::Produce | Api::Fetch | Api::SaslAuthenticate => Vec::new(),
+    }
+}
+
+#[test]
+fn a_produce_without_acknowledgement_in_the_middle_of_a_login_just_closes() {
+    let frame = requests::produce(9, 0, None, &requests::two_topics());
+    let step = give(&mut session(At::FramedToken), &frame);
+    assert_eq!(closed(step), CloseReason::IllegalState);
 }

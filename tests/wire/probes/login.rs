@@ -1,5 +1,7 @@
 //! SaslHandshake and SaslAuthenticate: good, wrong, out of order.
 
+use super::producers::init;
+use super::refused::fetch;
 use super::versions::api_versions;
 use super::{Produce, metadata};
 use crate::dialogue::{Of, Probe, Step, authenticate, good_token, handshake};
@@ -140,7 +142,7 @@ fn out_of_order() -> Vec<Probe> {
     let produce = ask(Produce::new(9).set(&sets::set(2, sets::NONE)));
     vec![
         dialogue("before the login, Metadata", vec![metadata()]),
-        dialogue("before the login, Produce", vec![produce]),
+        dialogue("before the login, Produce", vec![produce.clone()]),
         dialogue(
             "before the login, Metadata behind ApiVersions",
             vec![ask(api_versions(3)), metadata()],
@@ -160,6 +162,18 @@ fn out_of_order() -> Vec<Probe> {
         dialogue(
             "before the login, ApiVersions behind SaslHandshake",
             vec![handshake(1), ask(api_versions(3)), authenticate()],
+        ),
+        dialogue(
+            "before the login, Produce behind SaslHandshake",
+            vec![handshake(1), produce.clone()],
+        ),
+        dialogue(
+            "before the login, InitProducerId behind SaslHandshake",
+            vec![handshake(1), ask(init(4, None, 60_000, (-1, -1)))],
+        ),
+        dialogue(
+            "before the login, Fetch behind SaslHandshake",
+            vec![handshake(1), ask(fetch(11))],
         ),
         dialogue(
             "before the login, raw token behind SaslHandshake v1",

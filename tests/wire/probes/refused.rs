@@ -19,7 +19,7 @@ pub fn probes() -> Vec<Probe> {
 }
 
 /// What lies behind the end: nothing to send.
-fn fetch(version: i16) -> Request {
+pub fn fetch(version: i16) -> Request {
     Request::new(FETCH, version)
         .i32(-1)
         .i32(0)
