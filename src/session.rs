@@ -39,7 +39,8 @@ mod steps;
 mod tests;
 
 pub use steps::{
-    CloseReason, InitProducerIdStep, LoginAttempt, LoginVerdict, MetadataStep, ProduceStep, Step,
+    CloseReason, Denied, InitProducerIdStep, LoginAttempt, LoginVerdict, MetadataStep, ProduceStep,
+    Step,
 };
 
 /// Sizes of frames that a client may send, by what it has proven.
@@ -506,12 +507,16 @@ impl Session {
             Api::Fetch => {
                 let refused = ErrorCode::TopicAuthorizationFailed;
                 let answer = refusals::fetch(reader, version, id, ErrorCode::None, refused)?;
-                Ok(Step::Answer(answer))
+                Ok(Step::Deny(answer, Denied::Consuming))
             }
             Api::FindCoordinator => {
                 let refused = refusals::read_coordinator(reader, version)?;
                 let answer = refusals::respond_coordinator(version, id, refused);
-                Ok(Step::Answer(answer))
+                let denied = match refused {
+                    ErrorCode::TransactionalIdAuthorizationFailed => Denied::Transactions,
+                    _ => Denied::Consuming,
+                };
+                Ok(Step::Deny(answer, denied))
             }
             Api::ApiVersions | Api::SaslHandshake | Api::SaslAuthenticate => {
                 Err(CloseReason::IllegalState)

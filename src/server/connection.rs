@@ -484,6 +484,10 @@ impl<S: AsyncBufRead + AsyncWrite + Unpin> Connection<S> {
         match step {
             Step::Nothing => {}
             Step::Answer(frame) => self.answers.push_back(Answer::Ready(frame)),
+            Step::Deny(frame, denied) => {
+                self.count_refused(denied.reason());
+                self.answers.push_back(Answer::Ready(frame));
+            }
             Step::AnswerThenClose(frame, reason) => {
                 self.answers.push_back(Answer::Ready(frame));
                 self.close(Reason::Session(reason));

@@ -21,6 +21,8 @@ const NODE_ID: i32 = 1;
 pub enum Step {
     /// Send this, behind the answers under way.
     Answer(Bytes),
+    /// Send this, which tells that what was asked for is not to be had.
+    Deny(Bytes, Denied),
     /// Send nothing, read on.
     Nothing,
     /// Send this and close.
@@ -35,6 +37,27 @@ pub enum Step {
     Describe(MetadataStep),
     InitProducerId(InitProducerIdStep),
     Produce(ProduceStep),
+}
+
+/// What is not to be had, whoever asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    Transactions,
+    /// Produce knows acks 0, 1 and all.
+    OtherAcks,
+    /// Nothing is read back by the Kafka protocol.
+    Consuming,
+}
+
+impl Denied {
+    /// As refusals are counted and logged by.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Transactions => "no-transactions",
+            Self::OtherAcks => "bad-acks",
+            Self::Consuming => "no-consumers",
+        }
+    }
 }
 
 /// Why the session ends a connection.
@@ -179,13 +202,9 @@ impl InitProducerIdStep {
     pub(super) fn checked(self) -> Step {
         if self.request.transactional {
             let error = ErrorCode::TransactionalIdAuthorizationFailed;
-            return Step::Answer(init_producer_id::respond(
-                self.version,
-                self.correlation_id,
-                error,
-                -1,
-                -1,
-            ));
+            let (version, id) = (self.version, self.correlation_id);
+            let answer = init_producer_id::respond(version, id, error, -1, -1);
+            return Step::Deny(answer, Denied::Transactions);
         }
         Step::InitProducerId(self)
     }
@@ -221,24 +240,28 @@ impl ProduceStep {
     /// Refuses what no record could mend.
     pub(super) fn checked(self) -> Step {
         let refusal = match self.request.acks {
-            _ if self.request.transactional => Some(ErrorCode::TransactionalIdAuthorizationFailed),
+            _ if self.request.transactional => Some((
+                ErrorCode::TransactionalIdAuthorizationFailed,
+                Denied::Transactions,
+            )),
             -1..=1 => None,
-            _ => Some(ErrorCode::InvalidRequiredAcks),
+            _ => Some((ErrorCode::InvalidRequiredAcks, Denied::OtherAcks)),
         };
         let results = match refusal {
             None if !self.request.partitions.is_empty() => return Step::Produce(self),
             None => Vec::new(),
-            Some(error) => self
+            Some((error, _)) => self
                 .request
                 .partitions
                 .iter()
                 .map(|_| PartitionResult::refused(error, None))
                 .collect(),
         };
-        match self.respond(&results, Duration::ZERO) {
-            Some(answer) => Step::Answer(answer),
-            None if refusal.is_some() => Step::Close(CloseReason::UnackedRefused),
-            None => Step::Nothing,
+        match (self.respond(&results, Duration::ZERO), refusal) {
+            (Some(answer), Some((_, denied))) => Step::Deny(answer, denied),
+            (Some(answer), None) => Step::Answer(answer),
+            (None, Some(_)) => Step::Close(CloseReason::UnackedRefused),
+            (None, None) => Step::Nothing,
         }
     }
 

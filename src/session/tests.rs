@@ -128,7 +128,7 @@ fn closed(step: Step) -> CloseReason {
 
 fn answer(step: Step) -> Bytes {
     match step {
-        Step::Answer(frame) => frame,
+        Step::Answer(frame) | Step::Deny(frame, _) => frame,
         _ => panic!("not answered"),
     }
 }

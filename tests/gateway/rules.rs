@@ -4,7 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use kafka_protocol::messages::{ApiKey, MetadataRequest, MetadataResponse};
+use kafka_protocol::messages::{
+    ApiKey, FindCoordinatorRequest, FindCoordinatorResponse, InitProducerIdRequest,
+    InitProducerIdResponse, MetadataRequest, MetadataResponse, TransactionalId,
+};
+use kafka_protocol::protocol::StrBytes;
 use sluice::backend::PutError;
 use sluice::catalog::Spread;
 use sluice::server::BadKey;
@@ -577,6 +581,36 @@ fn a_frame_of_100_mib_is_taken_after_proof_and_refused_before() {
     stranger.expect_close();
     client.write(&((100_i32 << 20) + 1).to_be_bytes());
     client.expect_close();
+}
+
+#[test]
+fn what_is_not_to_be_had_is_counted_and_so_logged() {
+    let told = Told::open();
+    let gateway = gateway(&told);
+    let mut client = Client::new(&gateway);
+    // As syslog-ng does with sync-send(yes), again and again.
+    let coordinator = FindCoordinatorRequest::default()
+        .with_key(StrBytes::from_static_str("tx-1"))
+        .with_key_type(1);
+    client.send(ApiKey::FindCoordinator, 2, &coordinator);
+    let answer: FindCoordinatorResponse = client
+        .receive(ApiKey::FindCoordinator, 2)
+        .expect("an answer");
+    assert_eq!(answer.error_code, 53);
+    let transactional = TransactionalId(StrBytes::from_static_str("tx-1"));
+    let producer = InitProducerIdRequest::default().with_transactional_id(Some(transactional));
+    client.send(ApiKey::InitProducerId, 1, &producer);
+    let answer: InitProducerIdResponse = client
+        .receive(ApiKey::InitProducerId, 1)
+        .expect("an answer");
+    assert_eq!(answer.error_code, 53);
+    let two_acks = Ask {
+        acks: 2,
+        ..ask(LOGSTORE, batch(&["a"]))
+    };
+    assert_eq!(client.produce(&two_acks), [21]);
+    assert_eq!(gateway.refusals.total("no-transactions"), 2);
+    assert_eq!(gateway.refusals.total("bad-acks"), 1);
 }
 
 // Keys

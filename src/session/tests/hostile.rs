@@ -31,7 +31,7 @@ fn every_strict_prefix_of_a_request_closes_the_connection() {
 /// Carries a step out as the connection would; gives the bytes that the client is sent.
 fn carry_out(session: &mut Session, step: Step) -> usize {
     match step {
-        Step::Answer(frame) | Step::Refused(frame) => frame.len(),
+        Step::Answer(frame) | Step::Deny(frame, _) | Step::Refused(frame) => frame.len(),
         Step::AnswerThenClose(frame, _) | Step::RefuseLogin(frame, _) => frame.len(),
         Step::Nothing | Step::Close(_) => 0,
         Step::LogIn(_) => {

@@ -29,7 +29,7 @@ fn answer_of(api: Api, version: i16) -> Bytes {
         _ => At::Proven,
     });
     match give(&mut session, &requests::request(api, version)) {
-        Step::Answer(frame) => frame,
+        Step::Answer(frame) | Step::Deny(frame, _) => frame,
         Step::LogIn(_) => answer(session.logged_in(LoginVerdict::Proven)),
         Step::Describe(step) => step.respond(&[
             step.topic(TOPIC, Ok(3)),
