@@ -19,7 +19,7 @@ pub struct Agent {
     template: &'static str,
 }
 
-pub const AGENTS: [Agent; 6] = [
+pub const AGENTS: [Agent; 9] = [
     Agent {
         name: "kcat",
         template: include_str!("../../config/agents/kcat.sh"),
@@ -43,6 +43,18 @@ pub const AGENTS: [Agent; 6] = [
     Agent {
         name: "collectd",
         template: include_str!("../../config/agents/collectd.conf"),
+    },
+    Agent {
+        name: "rsyslog",
+        template: include_str!("../../config/agents/rsyslog.conf"),
+    },
+    Agent {
+        name: "syslog-ng",
+        template: include_str!("../../config/agents/syslog-ng.conf"),
+    },
+    Agent {
+        name: "OpenTelemetry Collector",
+        template: include_str!("../../config/agents/otelcol.yaml"),
     },
 ];
 
