@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::kcat;
 use crate::programs::{is_on_path, missing};
 use crate::records::{self, Record};
-use crate::rows::{Row, Spec};
+use crate::rows::{Row, Source, Spec};
 use crate::sdk;
 use crate::stack::{KEY_ID, PROJECT, SECRET, Stack};
 
@@ -208,10 +208,13 @@ fn send_by_row(name: &str, topic: &str, stack: &Stack, values: &[String], way: &
         acks: "all",
         idempotent: way.idempotent,
         message_format: row.newest_format(),
+        broker: None,
         timeout_ms: way.message_timeout.as_millis() as u64,
+        producers: 1,
+        pause_ms: 0,
         request_timeout_ms: Some(way.request_timeout.as_millis() as u64),
         verbose: true,
-        records: file.path(),
+        source: Source::Records(file.path()),
     });
     let place = |error: &Value| error["record"].as_u64().map(|place| place as usize);
     Told {

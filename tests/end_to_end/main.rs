@@ -28,10 +28,14 @@ mod program;
 #[path = "../support/programs.rs"]
 #[allow(dead_code, reason = "the clients' own tests use all of it")]
 mod programs;
-#[path = "../clients/records.rs"]
-#[allow(dead_code, reason = "the clients' own tests use all of it")]
+#[path = "../support/records.rs"]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the clients' own tests use all of it"
+)]
 mod records;
-#[path = "../clients/rows.rs"]
+#[path = "../support/rows.rs"]
 #[allow(dead_code, reason = "the clients' own tests use all of it")]
 mod rows;
 mod sdk;

@@ -6,8 +6,8 @@ use std::thread;
 
 use crate::clients::{Way, are_installed};
 use crate::fault_proxy::request::{Call, Request};
-use crate::records::{self, Expected, Record};
-use crate::rows::{Row, Spec, TIMEOUT};
+use crate::records::{self, Carried, Expected, Record};
+use crate::rows::{Row, Source, Spec, TIMEOUT};
 use crate::stack::Stack;
 
 const LOGSTORE: &str = "test-logstore-1";
@@ -61,14 +61,21 @@ fn check(signature: &str, compression: &str, route: &str, rows: &[&str]) {
             .collect();
         let mut expected = Expected::default();
         for run in runs {
-            for (records, with_timestamps) in run.join().expect("its records were delivered") {
-                expected.add(&records, with_timestamps);
+            for (records, timestamps) in run.join().expect("its records were delivered") {
+                let headers = false;
+                expected.add(
+                    &records,
+                    Carried {
+                        timestamps,
+                        headers,
+                    },
+                );
             }
         }
         expected
     });
     let stored = stack.stored();
-    expected.assert_stored(&stored.logs(LOGSTORE));
+    expected.assert_stored(&records::stored(&stored.logs(LOGSTORE)));
     assert_eq!(stored.shards(LOGSTORE), [0, 1].into());
     for write in writes(&stack) {
         assert_eq!(is_v1(&write), signature == "v1");
@@ -103,10 +110,13 @@ fn send(stack: &Stack, row: &Row, codec: &str, records: &[Record]) {
         acks: "all",
         idempotent: row.idempotent,
         message_format: row.newest_format(),
+        broker: None,
         timeout_ms: TIMEOUT.as_millis() as u64,
+        producers: 1,
+        pause_ms: 0,
         request_timeout_ms: None,
         verbose: false,
-        records: file.path(),
+        source: Source::Records(file.path()),
     });
     let all = report.delivered == records.len() && report.errors.is_empty();
     assert!(all, "{} {codec}: {report:#?}", row.name);

@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::CertificateDer;
 use tempfile::TempDir;
 
@@ -22,9 +23,9 @@ const START_MAX: Duration = Duration::from_secs(90);
 /// Any 16 bytes in URL-safe base64.
 const CLUSTER_ID: &str = "c2x1aWNlLXdpcmUtdGVzdA";
 const PROPERTIES: &str = "server.properties";
-/// The certificate that the node shows, which is its own authority.
+/// The authority's certificate.
 const TRUSTSTORE: &str = "truststore.pem";
-/// The same behind its key.
+/// The node's certificate behind its key.
 const KEYSTORE: &str = "keystore.pem";
 
 /// What a node is to be.
@@ -45,6 +46,7 @@ pub struct Broker {
     pub address: SocketAddr,
     /// The listener that advertises another port, if there is one.
     pub relayed_address: SocketAddr,
+    /// The authority that clients trust.
     pub certificate: CertificateDer<'static>,
     program: PathBuf,
     process: Child,
@@ -153,14 +155,21 @@ impl Drop for Broker {
     }
 }
 
-/// A self-signed certificate: the keystore holds its key and itself, the truststore itself.
+/// An authority, and the certificate that it gives: the truststore holds the one, the keystore the other behind its key.
 fn make_certificate(dir: &Path) -> CertificateDer<'static> {
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).expect("a certificate");
-    let key = made.signing_key.serialize_pem();
-    let certificate = made.cert.pem();
-    fs::write(dir.join(KEYSTORE), format!("{key}{certificate}")).expect("it can be written");
-    fs::write(dir.join(TRUSTSTORE), certificate).expect("it can be written");
-    made.cert.der().clone()
+    let key = || KeyPair::generate().expect("a key can be made");
+    let mut authority = CertificateParams::default();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let name = &mut authority.distinguished_name;
+    name.push(DnType::CommonName, "the tests' authority");
+    let issuer = CertifiedIssuer::self_signed(authority, key()).expect("a certificate");
+    let own = CertificateParams::new(["localhost".to_owned()]).expect("a name");
+    let own_key = key();
+    let own = own.signed_by(&own_key, &issuer).expect("a certificate");
+    let keystore = format!("{}{}", own_key.serialize_pem(), own.pem());
+    fs::write(dir.join(KEYSTORE), keystore).expect("it can be written");
+    fs::write(dir.join(TRUSTSTORE), issuer.pem()).expect("it can be written");
+    issuer.der().clone()
 }
 
 /// A port that nobody listens on.
