@@ -120,17 +120,14 @@ fn a_bomb_bursts_at_the_size_that_it_said() {
 #[test]
 fn the_largest_group_is_taken_and_one_byte_more_is_not() {
     let server = Server::start();
+    let now = now_s();
     let of_size = |bytes: usize| {
         let value = "v".repeat(1 << 20);
         let mut group = LogGroup {
-            logs: (0..9)
-                .map(|_| log(now_s(), &[("content", &value)]))
-                .collect(),
+            logs: (0..9).map(|_| log(now, &[("content", &value)])).collect(),
             ..LogGroup::default()
         };
-        group
-            .logs
-            .push(log(now_s(), &[("content", &value[..900_000])]));
+        group.logs.push(log(now, &[("content", &value[..900_000])]));
         let missing = bytes - group.encoded_len();
         let rest = "v".repeat(900_000 + missing);
         group.logs[9].contents[0].value = rest;
@@ -148,7 +145,8 @@ fn the_largest_group_is_taken_and_one_byte_more_is_not() {
     server
         .send(&Request::put(PUT, &whole).signed(Version::V4, ALL))
         .ok();
-    assert_eq!(server.stored(NARROW, 0), [whole.clone(), whole]);
+    let same = server.stored(NARROW, 0) == [whole.clone(), whole];
+    assert!(same, "not both are stored as they were sent");
 }
 
 #[test]
