@@ -210,6 +210,7 @@ fn send_by_row(name: &str, topic: &str, stack: &Stack, values: &[String], way: &
         message_format: row.newest_format(),
         broker: None,
         timeout_ms: way.message_timeout.as_millis() as u64,
+        patient: false,
         producers: 1,
         pause_ms: 0,
         request_timeout_ms: Some(way.request_timeout.as_millis() as u64),

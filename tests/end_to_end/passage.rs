@@ -112,6 +112,7 @@ fn send(stack: &Stack, row: &Row, codec: &str, records: &[Record]) {
         message_format: row.newest_format(),
         broker: None,
         timeout_ms: TIMEOUT.as_millis() as u64,
+        patient: false,
         producers: 1,
         pause_ms: 0,
         request_timeout_ms: None,

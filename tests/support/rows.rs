@@ -76,6 +76,8 @@ pub struct Spec<'a> {
     /// The version of Kafka that the client is told to speak to; `None`: as the message format wants it.
     pub broker: Option<&'a str>,
     pub timeout_ms: u64,
+    /// It is to try again until its time-out, however seldom it does so by default.
+    pub patient: bool,
     /// How many producers share the records, all at the same time.
     pub producers: usize,
     /// Before each record.

@@ -90,6 +90,7 @@ pub fn send_source(row: &Row, target: &Target, way: Way, source: Source) -> Repo
         message_format: way.message_format,
         broker: way.broker,
         timeout_ms: way.timeout.as_millis() as u64,
+        patient: true,
         producers: way.producers,
         pause_ms: way.pause.as_millis() as u64,
         request_timeout_ms: None,

@@ -38,10 +38,12 @@ type spec struct {
 	Idempotent    bool   `json:"idempotent"`
 	MessageFormat int    `json:"message_format"`
 	// Empty: as the message format wants it.
-	Broker    string `json:"broker"`
-	TimeoutMs int    `json:"timeout_ms"`
-	Producers int    `json:"producers"`
-	PauseMs   int    `json:"pause_ms"`
+	Broker string `json:"broker"`
+	// It is to try again until its time-out, however seldom it does so by default.
+	Patient   bool `json:"patient"`
+	TimeoutMs int  `json:"timeout_ms"`
+	Producers int  `json:"producers"`
+	PauseMs   int  `json:"pause_ms"`
 	// 0: as the time-out of a record.
 	RequestTimeoutMs int  `json:"request_timeout_ms"`
 	Verbose          bool `json:"verbose"`

@@ -79,16 +79,17 @@ func configOf(s *spec) (config *sarama.Config, err error) {
 	// As Beats and Telegraf set it: ask for the topics in use only.
 	config.Metadata.Full = false
 	config.Metadata.Timeout = s.timeout()
-	// Until the records' time-out.
-	config.Metadata.Retry.Max = int(s.timeout() / retryBackoff)
-	config.Metadata.Retry.Backoff = retryBackoff
 	config.Producer.Timeout = s.requestTimeout()
 	config.Producer.Return.Successes = true
 	config.Producer.Return.Errors = true
 	config.Producer.Flush.Frequency = 5 * time.Millisecond
 	config.Producer.MaxMessageBytes = requestBytesMax
-	config.Producer.Retry.Max = int(s.timeout() / retryBackoff)
-	config.Producer.Retry.Backoff = retryBackoff
+	if s.Patient {
+		config.Metadata.Retry.Max = int(s.timeout() / retryBackoff)
+		config.Metadata.Retry.Backoff = retryBackoff
+		config.Producer.Retry.Max = int(s.timeout() / retryBackoff)
+		config.Producer.Retry.Backoff = retryBackoff
+	}
 	if config.Producer.RequiredAcks, err = acksOf(s.Acks); err != nil {
 		return nil, err
 	}
