@@ -52,6 +52,8 @@ fn that_cannot_be_repaired_costs_its_own_batch_alone() {
     let stack = start(|group| holds_bad(group, "content") || holds_bad(group, "content_base64"));
     let (told, stored) = run(&stack);
     let mut storable: Vec<String> = (0..INNOCENTS).flat_map(innocent).collect();
+    // Java's second batch, if it makes two: it may be stored when the first is refused, and is then told to come again.
+    let behind = with_bad(Client::Java).split_off(BAD + 1);
     stored.assert_holds(SHARED, &storable);
     for (client, told) in told {
         INVALID.assert_told(client, &told);
@@ -69,7 +71,7 @@ fn that_cannot_be_repaired_costs_its_own_batch_alone() {
         storable.extend(sent.into_iter().filter(|value| !is_bad(value)));
     }
     stored.assert_only(SHARED, &storable);
-    stored.assert_none_twice(SHARED);
+    stored.assert_none_twice_but(SHARED, &behind);
 }
 
 /// Java is told which record it is, and that the others only shared its batch.
