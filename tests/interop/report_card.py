@@ -19,7 +19,7 @@ HEAD = """\
 # Report card of real clients and agents
 
 Unmodified programs against `sluice dev` {version}, and the same programs, records and faults against Apache Kafka 3.9.1, the
-measure of what can be expected. Made by `tests/interop/card`; not to be edited by hand. What the scenarios do is told in
+measure of what can be expected; after an outage Kafka takes some seconds to come back, Sluice a fraction of one. Made by `tests/interop/card`; not to be edited by hand. What the scenarios do is told in
 [`tests/interop`](../tests/interop/README.md); the cells are lines of [`report-card.jsonl`](report-card.jsonl), each with its
 date and commit.
 
