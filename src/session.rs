@@ -17,7 +17,8 @@
 //!                                           └── refused ──▶ close  │ InitProducerId; Fetch, FindCoordinator (refusals)
 //! ```
 //!
-//! Everything else closes the connection, as Kafka does; in Token(framed) the request is told so before. A Produce step can be formed only in `Known`, with its tenant.
+//! Everything else closes the connection, as Kafka does; in Token(framed) the request is told so before. A Produce step can
+//! be formed only in `Known`, with its tenant.
 
 use std::net::IpAddr;
 use std::sync::Arc;
